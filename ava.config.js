@@ -1,0 +1,8 @@
+// Tests run as TypeScript, directly: Node 24 strips the types.
+export default {
+  extensions: { ts: 'module' },
+  files: ['test/**/*.test.ts'],
+  workerThreads: false,
+  concurrency: 2,
+  timeout: '3m',
+};
