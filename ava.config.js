@@ -1,6 +1,6 @@
 // Tests run as TypeScript, directly: Node 24 strips the types.
 export default {
-  extensions: { ts: 'module' },
+  extensions: ['ts'],
   files: ['test/**/*.test.ts'],
   workerThreads: false,
   concurrency: 2,
