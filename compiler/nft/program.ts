@@ -120,6 +120,14 @@ export type Expr =
       readonly sreg: number;
       readonly data: Uint8Array;
     }
+  /** Unsigned big-endian comparison with an inclusive range; `cmp` cannot say "outside". */
+  | {
+      readonly kind: 'range';
+      readonly op: 'eq' | 'neq';
+      readonly sreg: number;
+      readonly low: Uint8Array;
+      readonly high: Uint8Array;
+    }
   | {
       readonly kind: 'lookup';
       readonly sreg: number;
