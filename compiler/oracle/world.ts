@@ -1,0 +1,124 @@
+/**
+ * The world that the oracle judges in: every resource as the model has it, the name of this node, a few switches. Lookups
+ * are scans over the list: slow, and nothing to keep up to date.
+ */
+import { BUILT_IN_TIERS } from '../model/cluster.ts';
+import type {
+  HostEndpoint,
+  NetworkSet,
+  Profile,
+  Resource,
+  Tier,
+  WorkloadEndpoint,
+} from '../model/cluster.ts';
+import { cidrContains } from '../model/ip.ts';
+import type { Address } from '../model/ip.ts';
+import type { Policy } from '../model/policy.ts';
+
+export interface OracleConfig {
+  /** What becomes of a pod's packet to its own node once its egress policy has allowed it (specification section 6.2.4). */
+  readonly defaultEndpointToHostAction: 'Accept' | 'Drop' | 'Return';
+  /** UDP port that workloads may not send to unless `allowVxlanFromWorkloads` (specification section 6.2.8). */
+  readonly vxlanPort: number;
+  readonly allowVxlanFromWorkloads: boolean;
+  /** Protocol 4 from workloads. */
+  readonly allowIpipFromWorkloads: boolean;
+  /** Whether `allowedSourcePrefixes` of an endpoint count (WorkloadSourceSpoofing: Any). */
+  readonly allowSourceSpoofing: boolean;
+}
+
+export const DEFAULT_ORACLE_CONFIG: OracleConfig = Object.freeze({
+  defaultEndpointToHostAction: 'Accept',
+  vxlanPort: 4789,
+  allowVxlanFromWorkloads: false,
+  allowIpipFromWorkloads: false,
+  allowSourceSpoofing: false,
+});
+
+/** `resources` holds at most one resource per kind and name; the built-in tiers and profile need not be in it. */
+export interface World {
+  readonly resources: readonly Resource[];
+  /** Name of the node that judges. */
+  readonly node: string;
+  readonly config: OracleConfig;
+}
+
+/** Whatever carries labels and contributes addresses to selectors. */
+export type Item = WorkloadEndpoint | HostEndpoint | NetworkSet;
+
+/** Always present and not editable (specification section 1.0.3). */
+const DEFAULT_ALLOW: Profile = {
+  kind: 'Profile',
+  name: 'projectcalico-default-allow',
+  ingress: [{ action: 'allow', index: 0, name: undefined, match: 'everything' }],
+  egress: [{ action: 'allow', index: 0, name: undefined, match: 'everything' }],
+  labelsToApply: {},
+};
+
+export function resourcesOf<K extends Resource['kind']>(
+  world: World,
+  kind: K,
+): readonly Extract<Resource, { readonly kind: K }>[] {
+  const isOfKind = (resource: Resource): resource is Extract<Resource, { readonly kind: K }> =>
+    resource.kind === kind;
+  return world.resources.filter(isOfKind);
+}
+
+/** Policies that count: staged ones never do. */
+export function enforcedPolicies(world: World): readonly Policy[] {
+  return resourcesOf(world, 'Policy').filter((policy) => !policy.staged);
+}
+
+/** A manifest's tier goes before the built-in of the same name; `undefined` = nobody declares it. */
+export function findTier(world: World, name: string): Tier | undefined {
+  const isNamed = (tier: Tier): boolean => tier.name === name;
+  return resourcesOf(world, 'Tier').find(isNamed) ?? BUILT_IN_TIERS.find(isNamed);
+}
+
+export function findProfile(world: World, name: string): Profile | undefined {
+  if (name === DEFAULT_ALLOW.name) return DEFAULT_ALLOW;
+  return resourcesOf(world, 'Profile').find((profile) => profile.name === name);
+}
+
+/** Own labels first, then those of the profiles in their order; first hit wins (specification section 2.5). */
+export function labelOf(world: World, item: Item, key: string): string | undefined {
+  if (Object.hasOwn(item.labels, key)) return item.labels[key];
+  for (const name of item.profiles) {
+    const inherited = findProfile(world, name)?.labelsToApply ?? {};
+    if (Object.hasOwn(inherited, key)) return inherited[key];
+  }
+  return undefined;
+}
+
+/** Everything a selector can find. */
+export function itemsOf(world: World): readonly Item[] {
+  return [
+    ...resourcesOf(world, 'WorkloadEndpoint'),
+    ...resourcesOf(world, 'HostEndpoint'),
+    ...resourcesOf(world, 'NetworkSet'),
+  ];
+}
+
+/** Whether a set made from the item contains the address (specification section 4.3). */
+export function itemHasAddress(world: World, item: Item, address: Address): boolean {
+  switch (item.kind) {
+    case 'WorkloadEndpoint':
+      return ownerOf(world, address)?.id === item.id;
+    case 'HostEndpoint':
+      return item.expectedIPs.some((own) => isSameAddress(own, address));
+    case 'NetworkSet':
+      return item.nets.some((net) => cidrContains(net, address));
+  }
+}
+
+/** The newest active workload endpoint with the address; of two equally new ones the lowest id. */
+export function ownerOf(world: World, address: Address): WorkloadEndpoint | undefined {
+  const claimants = resourcesOf(world, 'WorkloadEndpoint').filter(
+    (endpoint) => endpoint.active && endpoint.addresses.some((own) => isSameAddress(own, address)),
+  );
+  return claimants.toSorted((a, b) => b.createdMs - a.createdMs || (a.id < b.id ? -1 : 1))[0];
+}
+
+export function isSameAddress(a: Address, b: Address): boolean {
+  return a.family === b.family && a.value === b.value;
+}
