@@ -148,7 +148,9 @@ export type Expr =
     }
   | { readonly kind: 'notrack' }
   | { readonly kind: 'reject'; readonly reject: 'admin-prohibited' | 'tcp-reset' }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict };
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** Only in dumps: an expression, by kernel name, in a form that lowering never makes. Cannot be sent. */
+  | { readonly kind: 'foreign'; readonly name: string };
 
 /** One step of a transaction. The batch keeps their order; the kernel applies all or none. */
 export type NftOp =
