@@ -269,18 +269,19 @@ test('3.4: an ingress-only policy does not block egress, and captures ingress', 
 
 test('3.5: what profiles decide', (t) => {
   const without = { kind: 'implicit', reason: 'no-profile', tier: undefined, selectedBy: [] };
-  const decide = (profiles: readonly string[], resources: readonly Resource[]): Decisive =>
-    evaluate(world(resources), { ...POD, profiles }, 'ingress', tcp(80)).decisive;
-  t.deepEqual(decide([], [namespace('shop')]), without as Decisive);
-  t.is(printCause(decide(['kns.shop'], [])), 'missing-profile');
-  t.is(printCause(decide(['ksa.x', 'kns.shop'], [namespace('shop')])), 'missing-profile');
+  t.deepEqual(decideWith([], [namespace('shop')]), without as Decisive);
+  t.is(printCause(decideWith(['kns.shop'], [])), 'missing-profile');
+  t.is(printCause(decideWith(['ksa.x', 'kns.shop'], [namespace('shop')])), 'missing-profile');
   t.is(
-    printCause(decide(['projectcalico-default-allow'], [])),
+    printCause(decideWith(['projectcalico-default-allow'], [])),
     'pro/projectcalico-default-allow[0]',
   );
   const passing = { ...namespace('p'), ingress: [rule('pass')] };
-  t.is(printCause(decide(['kns.p', 'kns.shop'], [passing, namespace('shop')])), 'pro/kns.shop[0]');
-  t.is(printCause(decide(['kns.p'], [passing])), 'no-profile');
+  t.is(
+    printCause(decideWith(['kns.p', 'kns.shop'], [passing, namespace('shop')])),
+    'pro/kns.shop[0]',
+  );
+  t.is(printCause(decideWith(['kns.p'], [passing])), 'no-profile');
 });
 
 test('an endpoint that is not active is denied both directions', (t) => {
@@ -331,4 +332,8 @@ test('the trace says which rules were looked at and why they did not match', (t)
 function printCause(decisive: Decisive): string {
   if (decisive.kind === 'rule') return `${decisive.rule.policy}[${decisive.rule.index}]`;
   return decisive.tier === undefined ? decisive.reason : `${decisive.reason} ${decisive.tier}`;
+}
+
+function decideWith(profiles: readonly string[], resources: readonly Resource[]): Decisive {
+  return evaluate(world(resources), { ...POD, profiles }, 'ingress', tcp(80)).decisive;
 }
