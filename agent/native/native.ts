@@ -16,15 +16,24 @@ export interface Native {
   portId(handle: number): number;
   /** Bytes the send buffer really has (doubled by the kernel, socket(7)). */
   sndbufBytes(handle: number): number;
+  /**
+   * Asks for a send buffer of `bytes`, forced where allowed (else at most net.core.wmem_max). Returns what `sndbufBytes` then
+   * says or -errno.
+   */
+  setSndbuf(handle: number, bytes: number): number;
   /** Joins a multicast group; 0 or -errno. */
   join(handle: number, group: number): number;
   /**
-   * Sends one datagram and then receives until `done`: off the event loop. The kernel executes a whole nf_tables batch inside
-   * the send. Resolves with all datagrams received, concatenated in order. `expect`:
-   *  - 'acks': until an NLMSG_ERROR (ack or error) for `lastSeq` arrived, or an error for any `seq` in a batch that the kernel
-   *    aborted (it then sends no further acks): reads until the socket would block after the first error;
+   * Sends one datagram and then receives until the answer is complete: on a thread of its own, off the event loop and outside
+   * libuv's pool. The kernel executes a whole nf_tables batch inside the send. `bytes` are copied. Resolves with all datagrams
+   * received, each well formed and padded to 4 bytes, concatenated in order; answers left over from an earlier exchange are
+   * thrown away before the send. `expect`:
+   *  - 'acks': until an NLMSG_ERROR (ack or error) for `lastSeq` arrived. After an error for any `seq` (say EPERM for the batch
+   *    header, which gets no further acks) or an overrun: until nothing more is queued;
    *  - 'dump': until NLMSG_DONE or NLMSG_ERROR for `lastSeq`.
-   * `timeoutMs` bounds the whole exchange. Result: {errno: 0 | positive errno, bytes}. ENOBUFS and EAGAIN are values.
+   * `timeoutMs` bounds the wait for answers. Result: {errno: 0 | positive errno, bytes}; never rejects. ECANCELED closed
+   * meanwhile, ETIMEDOUT, ENOBUFS answers lost, EMSGSIZE larger than the send buffer, EBADMSG malformed answer, EBUSY another
+   * exchange or a reader has the handle, EBADF closed handle.
    */
   exchange(
     handle: number,
@@ -34,9 +43,11 @@ export interface Native {
     timeoutMs: number,
   ): Promise<{ readonly errno: number; readonly bytes: Uint8Array }>;
   /**
-   * Starts a thread that reads datagrams as fast as they come and hands them over in bounded batches. Datagrams whose
-   * nlmsg_pid of the first message equals `ignorePortId` are dropped in C (0 = none). `callback(bytes, lost)`: whole datagrams
-   * concatenated; `lost` = how often the kernel or the bounded queue overran since the last call (then resync).
+   * Starts a thread that reads datagrams as fast as they come and hands them over in batches of at most 256 KiB. Datagrams whose
+   * nlmsg_pid of the first message equals `ignorePortId` are dropped in C (0 = none). `callback(bytes, lost)`: whole datagrams,
+   * each well formed and padded to 4 bytes, concatenated; `lost` = how often the kernel or the bounded queue (64 MiB) overran, or
+   * a datagram was malformed, since the last call (then resync). A callback that throws is an uncaught exception. A reader alone
+   * does not keep the event loop alive. Returns 0, -EBUSY, -EBADF or -EINVAL.
    */
   startReader(
     handle: number,
@@ -47,8 +58,13 @@ export interface Native {
   close(handle: number): void;
 }
 
-/** Loads `build/picket.node` beside the project root. */
-export function loadNative(): Native {
+const DEFAULT_ADDON = '../../build/picket.node';
+
+/**
+ * Loads the addon; `file` is absolute or relative to this folder (tests load the sanitizer build). Node's own error, with
+ * `code` MODULE_NOT_FOUND or ERR_DLOPEN_FAILED, tells that set-up has not been run or that the build is for another machine.
+ */
+export function loadNative(file = DEFAULT_ADDON): Native {
   const require = createRequire(import.meta.url);
-  return require('../../build/picket.node') as Native;
+  return require(file) as Native;
 }
