@@ -1,0 +1,118 @@
+/**
+ * What the world may refuse us, as one table of codes and one class hierarchy. In: what we were doing and what came back. Out:
+ * errors whose `code` decides what the engine does next. Refuses to know: bad input (that is an `Issue`, never thrown) and our
+ * own bugs.
+ */
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+
+/**
+ * What the engine does after a fault: `resync` reads the kernel's state again and applies the difference, `relist` asks the API
+ * server for everything again, `backoff` tries the same later, `never` gives up and says so.
+ */
+export type Retry = 'resync' | 'relist' | 'backoff' | 'never';
+
+/** Every code an `AgentError` can have. The README's list is made from it. */
+export const FAULTS = {
+  /** The kernel refused one message of a batch; nothing of the batch was applied. */
+  ERR_NETLINK_NACK: { retry: 'resync' },
+  /** Answers or events were lost because a buffer was full; whether a batch was applied is unknown. */
+  ERR_NETLINK_OVERRUN: { retry: 'resync' },
+  /** No complete answer in time; whether a batch was applied is unknown. */
+  ERR_NETLINK_TIMEOUT: { retry: 'resync' },
+  /** A batch is larger than the send buffer may become without CAP_NET_ADMIN in the initial user namespace. */
+  ERR_NETLINK_TOO_BIG: { retry: 'never' },
+  /** The socket was closed before or while it was used. */
+  ERR_NETLINK_CLOSED: { retry: 'never' },
+  /** Any other failure of a system call on a netlink socket. */
+  ERR_NETLINK_IO: { retry: 'backoff' },
+  /** The kernel has no such netlink protocol: a module is missing. */
+  ERR_NETLINK_UNSUPPORTED: { retry: 'never' },
+  /** A capability or file permission is missing. */
+  ERR_NO_PERMISSION: { retry: 'never' },
+  /** The path given as network namespace is none. */
+  ERR_NETNS: { retry: 'never' },
+  /** The native addon is not built, or built for another machine. */
+  ERR_ADDON: { retry: 'never' },
+  /** The API server forgot the version our watch continues from (410 Gone). */
+  ERR_WATCH_GONE: { retry: 'relist' },
+  /** The API server or the way to it failed. */
+  ERR_API: { retry: 'backoff' },
+} as const satisfies Record<string, { readonly retry: Retry }>;
+
+export type FaultCode = keyof typeof FAULTS;
+
+/** A fault whose meaning is its `code`; `detail` has the facts for logs and metrics, `cause` the error below if there is one. */
+export class AgentError<D = unknown> extends Error {
+  readonly code: FaultCode;
+  readonly detail: D;
+
+  /** `message` = what we were doing + what came back. */
+  constructor(code: FaultCode, message: string, detail: D, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.detail = detail;
+  }
+
+  get retry(): Retry {
+    return FAULTS[this.code].retry;
+  }
+}
+
+/** Where and why the kernel refused a message. */
+export interface NackDetail {
+  /** Positive errno. */
+  readonly errno: number;
+  /** Sequence number of the refused message; of the batch header when the batch as a whole was refused. */
+  readonly seq: number;
+  /** The kernel's extended acknowledgement text; '' = it gave none. */
+  readonly extAck: string;
+  /** Byte of the refused message the kernel complains about; undefined = it did not say. */
+  readonly offset: number | undefined;
+  /** What the message was for, in the words of whoever built it: `rule web-allow#3`. */
+  readonly origin: string;
+}
+
+/** The kernel refused a message. */
+export class NetlinkNack extends AgentError<NackDetail> {
+  constructor(detail: NackDetail, options?: ErrorOptions) {
+    const text = detail.extAck === '' ? '' : `: ${detail.extAck}`;
+    const message = `${detail.origin}: ${describeErrno(detail.errno)}${text}`;
+    super('ERR_NETLINK_NACK', message, detail, options);
+  }
+}
+
+/** A system call on a netlink socket failed. */
+export interface SyscallDetail {
+  /** Positive errno. */
+  readonly errno: number;
+}
+
+const CODE_OF_ERRNO: { readonly [name: string]: FaultCode } = {
+  EPERM: 'ERR_NO_PERMISSION',
+  EACCES: 'ERR_NO_PERMISSION',
+  ENOBUFS: 'ERR_NETLINK_OVERRUN',
+  ETIMEDOUT: 'ERR_NETLINK_TIMEOUT',
+  EMSGSIZE: 'ERR_NETLINK_TOO_BIG',
+  ECANCELED: 'ERR_NETLINK_CLOSED',
+  EBADF: 'ERR_NETLINK_CLOSED',
+  EPROTONOSUPPORT: 'ERR_NETLINK_UNSUPPORTED',
+};
+
+/** The kernel or the addon answered `errno` (positive) to what `doing` names. */
+export function syscallError(doing: string, errno: number): AgentError<SyscallDetail> {
+  const code = CODE_OF_ERRNO[errnoName(errno)] ?? 'ERR_NETLINK_IO';
+  return new AgentError(code, `${doing}: ${describeErrno(errno)}`, { errno });
+}
+
+/** `ENOENT` for 2; `errno 9999` for a number that has no name here. */
+export function errnoName(errno: number): string {
+  const name = getSystemErrorName(-errno);
+  return name.startsWith('Unknown') ? `errno ${errno}` : name;
+}
+
+/** `ENOENT (no such file or directory)`. */
+export function describeErrno(errno: number): string {
+  const name = errnoName(errno);
+  return name.startsWith('errno') ? name : `${name} (${getSystemErrorMessage(-errno)})`;
+}
