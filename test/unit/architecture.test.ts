@@ -1,0 +1,165 @@
+/** The layout of style section 2.3, checked: which folder may import which, and what no file may do. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import test from 'ava';
+import { projectPath } from '../support/tools.ts';
+
+const MODEL = ['compiler', 'compiler/model'];
+const PARSE = [...MODEL, 'compiler/model/parse'];
+const CALC = [...MODEL, 'compiler/selector', 'compiler/calc'];
+const COMPILER = [...PARSE, ...CALC, 'compiler/ir', 'compiler/nft', 'compiler/oracle'];
+const AGENT = [
+  'agent',
+  'agent/dataplane',
+  'agent/endpoints',
+  'agent/engine',
+  'agent/netlink',
+  'agent/netlink/schema',
+  'agent/obs',
+  'agent/store',
+  'agent/watch',
+];
+
+/** Folder to the folders it may import from, besides itself. One row per folder; `test/` may import everything. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  compiler: [],
+  'compiler/model': ['compiler'],
+  'compiler/model/parse': MODEL,
+  'compiler/selector': MODEL,
+  'compiler/calc': [...MODEL, 'compiler/selector'],
+  'compiler/ir': CALC,
+  'compiler/nft': [...CALC, 'compiler/ir'],
+  // The judge of all others shares no code with them.
+  'compiler/oracle': MODEL,
+  agent: [],
+  'agent/watch': [...MODEL, 'agent', 'agent/obs'],
+  'agent/store': [...PARSE, 'agent', 'agent/watch', 'agent/obs'],
+  'agent/endpoints': [
+    ...PARSE,
+    'compiler/nft',
+    'agent',
+    'agent/netlink',
+    'agent/netlink/schema',
+    'agent/obs',
+  ],
+  'agent/native': [],
+  'agent/netlink': [...MODEL, 'compiler/nft', 'agent', 'agent/native', 'agent/netlink/schema'],
+  'agent/netlink/schema': ['agent/netlink'],
+  'agent/dataplane': [
+    ...MODEL,
+    'compiler/nft',
+    'agent',
+    'agent/netlink',
+    'agent/netlink/schema',
+    'agent/obs',
+  ],
+  'agent/engine': [...COMPILER, ...AGENT],
+  'agent/obs': ['agent'],
+  // The composition root: the only place that chooses implementations.
+  'agent/cli': [...COMPILER, ...AGENT],
+  scripts: [],
+  bench: [...COMPILER, ...AGENT, 'test/support'],
+  // The demo is a test for people, so it stands on the same ground as the tests.
+  demo: ['compiler', 'agent', 'agent/netlink', 'agent/netlink/schema', 'test/support'],
+};
+
+const ROOTS = ['compiler', 'agent', 'scripts', 'bench', 'demo', 'test'];
+/** The one file of compiler/ that may import `node:` modules: a digest is a pure function. */
+const HASH = 'compiler/hash.ts';
+
+const IMPORT = /(?:^(?:import|export|\}).*?\bfrom |^import |\bimport\()'([^'\n]+)'/gm;
+
+const files = ROOTS.filter((root) => existsSync(projectPath(root))).flatMap(listSources);
+const imports = new Map(files.map((file) => [file, readImports(file)]));
+
+function listSources(root: string): string[] {
+  return readdirSync(projectPath(root), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(root, name))
+    .sort();
+}
+
+/** What a file imports: paths from the project's root for its own files, bare names for packages. */
+function readImports(file: string): string[] {
+  const text = readFileSync(projectPath(file), 'utf8');
+  return [...text.matchAll(IMPORT)].map(([, target = '']) =>
+    target.startsWith('.') ? normalize(join(dirname(file), target)) : target,
+  );
+}
+
+function isOwnFile(target: string): boolean {
+  return ROOTS.includes(target.split('/')[0] ?? '') && target.endsWith('.ts');
+}
+
+test('every import goes in an allowed direction', (t) => {
+  const forbidden = [...imports].flatMap(([file, targets]) => {
+    const folder = dirname(file);
+    if (folder.startsWith('test')) return [];
+    const allowed = MAY_IMPORT[folder];
+    if (allowed === undefined) return [`${folder}/ has no row in MAY_IMPORT`];
+    return targets
+      .filter(isOwnFile)
+      .map((target) => dirname(target))
+      .filter((target) => target !== folder && !allowed.includes(target))
+      .map((target) => `${file} -> ${target}/`);
+  });
+  t.deepEqual(forbidden, []);
+});
+
+test('the compiler is pure: no packages, and node: only in hash.ts', (t) => {
+  const impure = [...imports]
+    .filter(([file]) => file.startsWith('compiler/') && file !== HASH)
+    .flatMap(([file, targets]) =>
+      targets.filter((target) => !isOwnFile(target)).map((target) => `${file} -> ${target}`),
+    );
+  t.deepEqual(impure, []);
+});
+
+test('nothing but the netlink socket and the command line loads the addon', (t) => {
+  const users = [...imports]
+    .filter(([file]) => !file.startsWith('test/'))
+    .filter(([, targets]) => targets.includes('agent/native/native.ts'))
+    .map(([file]) => dirname(file));
+  t.deepEqual([...new Set(users)], ['agent/netlink']);
+});
+
+test('every own import names a file that exists', (t) => {
+  const missing = [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter((target) => isOwnFile(target) && !imports.has(target))
+      .map((target) => `${file} -> ${target}`),
+  );
+  t.deepEqual(missing, []);
+});
+
+test('there are no barrels', (t) => {
+  t.deepEqual(
+    files.filter((file) => file.endsWith('/index.ts')),
+    [],
+  );
+});
+
+test('files are named in kebab-case', (t) => {
+  const odd = files.filter((file) => !/^[a-z0-9/-]+(\.(test|generated))?\.ts$/.test(file));
+  t.deepEqual(odd, []);
+});
+
+test('no file imports itself by way of others', (t) => {
+  const done = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (file: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(file);
+    if (at >= 0) cycles.push([...trail.slice(at), file].join(' -> '));
+    if (at >= 0 || done.has(file)) return;
+    for (const target of imports.get(file) ?? []) visit(target, [...trail, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  t.deepEqual(cycles, []);
+});
+
+test('this reads imports as they are written here', (t) => {
+  t.true(imports.get('test/unit/architecture.test.ts')?.includes('test/support/tools.ts'));
+  t.true(imports.get('test/unit/architecture.test.ts')?.includes('node:path'));
+  t.true(files.length > 30);
+});
