@@ -1,0 +1,89 @@
+/** Rules to set ids: which named sets the two sides of a rule refer to. Specification sections 2.7, 4.2 and 4.4. */
+import { shortHash } from '../hash.ts';
+import type { EntityMatch, PortMatch, Rule, RuleMatch } from '../model/policy.ts';
+import { selectorId } from '../model/selector-text.ts';
+import type { Selector } from '../model/selector.ts';
+import { entityScope } from '../selector/scope.ts';
+import type { ResolvedEntity, ResolvedPolicy, ResolvedRule, SetSpec } from './resolved.ts';
+
+const NO_SETS: ResolvedEntity = Object.freeze({
+  positive: undefined,
+  negative: undefined,
+  namedPorts: [],
+  notNamedPorts: [],
+  service: undefined,
+});
+
+const EVERYTHING: Selector = Object.freeze({ kind: 'all' });
+
+/** `namespace` is the policy's own, `undefined` for cluster-scoped policies and profiles. */
+export function resolvePolicy(
+  id: string,
+  namespace: string | undefined,
+  rules: { readonly ingress: readonly Rule[]; readonly egress: readonly Rule[] },
+): ResolvedPolicy {
+  const sets = new Map<string, SetSpec>();
+  const resolve = (rule: Rule): ResolvedRule => resolveRule(rule, namespace, sets);
+  return { id, ingress: rules.ingress.map(resolve), egress: rules.egress.map(resolve), sets };
+}
+
+function resolveRule(
+  rule: Rule,
+  namespace: string | undefined,
+  sets: Map<string, SetSpec>,
+): ResolvedRule {
+  if (typeof rule.match === 'string') return { rule, source: NO_SETS, destination: NO_SETS };
+  return {
+    rule,
+    source: resolveEntity(rule.match.source, rule.match, namespace, 'source', sets),
+    destination: resolveEntity(rule.match.destination, rule.match, namespace, 'destination', sets),
+  };
+}
+
+function resolveEntity(
+  entity: EntityMatch,
+  match: RuleMatch,
+  namespace: string | undefined,
+  side: 'source' | 'destination',
+  sets: Map<string, SetSpec>,
+): ResolvedEntity {
+  const use = (spec: SetSpec): string => {
+    sets.set(spec.id, spec);
+    return spec.id;
+  };
+  const { positive, negative } = entityScope(entity, namespace);
+  const named = (ports: readonly PortMatch[]): string[] =>
+    ports.flatMap((port) =>
+      port.kind === 'named'
+        ? [use(namedPortSet(positive ?? EVERYTHING, match.protocol?.number, port.name))]
+        : [],
+    );
+  const namedPorts = named(entity.ports);
+  const onlyNamedPorts = namedPorts.length > 0 && namedPorts.length === entity.ports.length;
+  return {
+    positive: positive === undefined || onlyNamedPorts ? undefined : use(addressSet(positive)),
+    negative: negative === undefined ? undefined : use(addressSet(negative)),
+    namedPorts,
+    notNamedPorts: named(entity.notPorts),
+    service: entity.service && serviceOf(entity.service, side === 'destination', use),
+  };
+}
+
+function addressSet(selector: Selector): SetSpec {
+  return { kind: 'addresses', id: selectorId(selector), selector };
+}
+
+function namedPortSet(selector: Selector, protocol: number | undefined, port: string): SetSpec {
+  const id = `n:${shortHash(`${selectorId(selector)},${protocol ?? 'any'},${port}`, 40)}`;
+  return { kind: 'named-port', id, selector, protocol, port };
+}
+
+function serviceOf(
+  service: { readonly namespace: string; readonly name: string },
+  withPorts: boolean,
+  use: (spec: SetSpec) => string,
+): { id: string; withPorts: boolean } {
+  const name = `${service.namespace}/${service.name}`;
+  const id = `${withPorts ? 'svc' : 'svcnoport'}:${shortHash(name, 40)}`;
+  return { id: use({ kind: 'service', id, service: name, withPorts }), withPorts };
+}

@@ -1,0 +1,100 @@
+/**
+ * What the calculation hands on: per local endpoint the ordered policies, per policy the rules with their peers as named sets,
+ * per set its members. Names only; members travel as deltas beside them.
+ */
+import type { WorkloadEndpoint } from '../model/cluster.ts';
+import type { Address, Cidr } from '../model/ip.ts';
+import type { Rule } from '../model/policy.ts';
+import type { Selector } from '../model/selector.ts';
+
+/** Unique by content: equal specs have equal ids. */
+export type SetSpec =
+  /** Addresses and prefixes of everything the selector matches. */
+  | { readonly kind: 'addresses'; readonly id: string; readonly selector: Selector }
+  /** (address, protocol, port) of the endpoints that the selector matches and that declare a port of that name. */
+  | {
+      readonly kind: 'named-port';
+      readonly id: string;
+      readonly selector: Selector;
+      readonly protocol: number | undefined;
+      readonly port: string;
+    }
+  /** Endpoint addresses of a service, with or without its target ports. */
+  | {
+      readonly kind: 'service';
+      readonly id: string;
+      readonly service: string;
+      readonly withPorts: boolean;
+    };
+
+export type Member =
+  | { readonly kind: 'net'; readonly cidr: Cidr }
+  | {
+      readonly kind: 'port';
+      readonly address: Address;
+      readonly protocol: number;
+      readonly port: number;
+    };
+
+/** Set ids of one side of a rule. */
+export interface ResolvedEntity {
+  readonly positive: string | undefined;
+  readonly negative: string | undefined;
+  /** One per name in `ports`. */
+  readonly namedPorts: readonly string[];
+  /** One per name in `notPorts`. */
+  readonly notNamedPorts: readonly string[];
+  readonly service: { readonly id: string; readonly withPorts: boolean } | undefined;
+}
+
+export interface ResolvedRule {
+  readonly rule: Rule;
+  readonly source: ResolvedEntity;
+  readonly destination: ResolvedEntity;
+}
+
+/** A policy, a profile, or the stand-in for a profile that does not exist (one deny). */
+export interface ResolvedPolicy {
+  /** `np/<ns>/<name>`, `pro/<name>`. */
+  readonly id: string;
+  readonly ingress: readonly ResolvedRule[];
+  readonly egress: readonly ResolvedRule[];
+  readonly sets: ReadonlyMap<string, SetSpec>;
+}
+
+export interface ResolvedTier {
+  readonly name: string;
+  readonly end: 'deny' | 'pass';
+  /** Ids, in order; at least one. */
+  readonly policies: readonly string[];
+}
+
+export interface ResolvedDirection {
+  readonly tiers: readonly ResolvedTier[];
+  /** Ids of profiles, in order. */
+  readonly profiles: readonly string[];
+}
+
+export interface ResolvedEndpoint {
+  readonly endpoint: WorkloadEndpoint;
+  /** Addresses it owns: without those that a newer endpoint has taken over. */
+  readonly addresses: readonly Address[];
+  readonly ingress: ResolvedDirection;
+  readonly egress: ResolvedDirection;
+}
+
+export interface SetDelta {
+  readonly spec: SetSpec;
+  readonly added: readonly Member[];
+  readonly removed: readonly Member[];
+}
+
+/** Everything that changed since the last flush; `undefined` = gone. */
+export interface CalcChanges {
+  /** By endpoint id. */
+  readonly endpoints: ReadonlyMap<string, ResolvedEndpoint | undefined>;
+  /** By policy id: policies and profiles in use whose rules are new or changed. */
+  readonly policies: ReadonlyMap<string, ResolvedPolicy | undefined>;
+  /** By set id. */
+  readonly sets: ReadonlyMap<string, SetDelta | undefined>;
+}
