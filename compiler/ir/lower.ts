@@ -1,0 +1,180 @@
+/**
+ * Resolved policies to IR, one family at a time. Comes in: rules with set ids. Goes out: conjunctions of tests; a list that mixes port
+ * numbers and names becomes one rule per alternative. Refuses to know: kernel objects, and what sets contain.
+ */
+import type { ResolvedEntity, ResolvedPolicy, ResolvedRule } from '../calc/resolved.ts';
+import { lastAddress } from '../model/ip.ts';
+import type { Cidr, Family } from '../model/ip.ts';
+import type { FieldName } from '../model/fields.ts';
+import type { Direction, EntityMatch, IcmpMatch, PortMatch, RuleMatch } from '../model/policy.ts';
+import type { IrPolicy, IrRule, Range, Test } from './ir.ts';
+import { normalizeRanges, single } from './ranges.ts';
+
+/** The family's ICMP protocol number. */
+export const ICMP_PROTOCOL: Readonly<Record<Family, number>> = { 4: 1, 6: 58 };
+
+/** Protocols whose ports can be named (specification section 4.2). */
+const NAMED_PORT_PROTOCOLS: readonly Range[] = [6, 17, 132].flatMap(single);
+
+/** Each inner list is a conjunction; the outer list is their disjunction. */
+type Alternatives = readonly (readonly Test[])[];
+
+interface Side {
+  readonly address: FieldName;
+  readonly port: FieldName;
+  readonly match: EntityMatch;
+  readonly sets: ResolvedEntity;
+}
+
+export function lowerPolicy(
+  policy: ResolvedPolicy,
+  direction: Direction,
+  family: Family,
+): IrPolicy {
+  const rules = policy[direction].flatMap((rule) => lowerRule(rule, family));
+  return { id: policy.id, direction, family, rules };
+}
+
+function lowerRule(resolved: ResolvedRule, family: Family): IrRule[] {
+  const { rule } = resolved;
+  const toRule = (tests: readonly Test[]): IrRule => ({
+    tests,
+    verdict: rule.action,
+    index: rule.index,
+  });
+  if (rule.match === 'nothing') return [];
+  if (rule.match === 'everything') return [toRule([])];
+  if (!appliesToFamily(rule.match, family)) return [];
+  const sides: Side[] = [
+    {
+      address: 'saddr',
+      port: 'sport',
+      match: rule.match.source,
+      sets: resolved.source,
+    },
+    {
+      address: 'daddr',
+      port: 'dport',
+      match: rule.match.destination,
+      sets: resolved.destination,
+    },
+  ];
+  const fixed = [
+    ...protocolTests(rule.match, family),
+    ...sides.flatMap((side) => addressTests(side, family)),
+    ...sides.flatMap((side) => notPortTests(side)),
+  ];
+  const choices = sides.flatMap((side) => [
+    ...portChoices(side, rule.action === 'log'),
+    ...notNamedPortChoices(side, rule.match as RuleMatch),
+  ]);
+  return combine(fixed, choices).map(toRule);
+}
+
+/** Specification section 4.1. */
+function appliesToFamily(match: RuleMatch, family: Family): boolean {
+  if ((match.ipVersion ?? family) !== family) return false;
+  if ((match.protocol?.family ?? family) !== family) return false;
+  const { source, destination } = match;
+  for (const nets of [source.nets, source.notNets, destination.nets, destination.notNets]) {
+    if (nets.length > 0 && !nets.some((net) => net.family === family)) return false;
+  }
+  return ![...source.notNets, ...destination.notNets].some(
+    (net) => net.family === family && net.prefixLen === 0,
+  );
+}
+
+function protocolTests(match: RuleMatch, family: Family): Test[] {
+  const tests: Test[] = [];
+  const { protocol, notProtocol, icmp, notIcmp } = match;
+  if (protocol) tests.push(rangesTest('protocol', false, single(protocol.number)));
+  if (notProtocol) tests.push(rangesTest('protocol', true, single(notProtocol.number)));
+  if ((icmp ?? notIcmp) !== undefined && protocol?.number !== ICMP_PROTOCOL[family]) {
+    tests.push(rangesTest('protocol', false, single(ICMP_PROTOCOL[family])));
+  }
+  if (icmp) tests.push(rangesTest('icmp', false, [icmpRange(icmp)]));
+  if (notIcmp) tests.push(rangesTest('icmp', true, [icmpRange(notIcmp)]));
+  return tests;
+}
+
+function icmpRange({ type, code }: IcmpMatch): Range {
+  const first = BigInt((type << 8) | (code ?? 0));
+  return { first, last: code === undefined ? first | 0xffn : first };
+}
+
+function addressTests({ address, port, match, sets }: Side, family: Family): Test[] {
+  const tests: Test[] = [];
+  const nets = (list: readonly Cidr[]): Range[] =>
+    normalizeRanges(
+      list
+        .filter((net) => net.family === family)
+        .map((net) => ({ first: net.value, last: lastAddress(net) })),
+    );
+  if (match.nets.length > 0) tests.push(rangesTest(address, false, nets(match.nets)));
+  if (match.notNets.length > 0) tests.push(rangesTest(address, true, nets(match.notNets)));
+  if (sets.positive !== undefined) tests.push(memberTest([address], false, sets.positive));
+  if (sets.negative !== undefined) tests.push(memberTest([address], true, sets.negative));
+  if (sets.service !== undefined) {
+    const { id, withPorts } = sets.service;
+    tests.push(memberTest(withPorts ? [address, 'protocol', port] : [address], false, id));
+  }
+  return tests;
+}
+
+function notPortTests({ port, match }: Side): Test[] {
+  const ranges = portRanges(match.notPorts);
+  return ranges.length === 0 ? [] : [rangesTest(port, true, ranges)];
+}
+
+/** Numbers or any of the names. For `disjoint`, a later alternative excludes the earlier ones, so that no packet takes two. */
+function portChoices({ address, port, match, sets }: Side, disjoint: boolean): Alternatives[] {
+  if (match.ports.length === 0) return [];
+  const ranges = portRanges(match.ports);
+  const tests = [
+    ...(ranges.length > 0 ? [rangesTest(port, false, ranges)] : []),
+    ...sets.namedPorts.map((set) => memberTest([address, 'protocol', port], false, set)),
+  ];
+  return [
+    tests.map((test, index) => [
+      ...(disjoint ? tests.slice(0, index).map((earlier) => ({ ...earlier, negate: true })) : []),
+      test,
+    ]),
+  ];
+}
+
+/** Not a declared port of that name; a packet of a protocol without ports is none either. */
+function notNamedPortChoices({ address, port, sets }: Side, match: RuleMatch): Alternatives[] {
+  if (sets.notNamedPorts.length === 0) return [];
+  const hasPorts = rangesTest('protocol', false, normalizeRanges(NAMED_PORT_PROTOCOLS));
+  const notMembers = sets.notNamedPorts.map((set) =>
+    memberTest([address, 'protocol', port], true, set),
+  );
+  return match.protocol === undefined
+    ? [[[hasPorts, ...notMembers], [{ ...hasPorts, negate: true }]]]
+    : [[notMembers]];
+}
+
+function portRanges(ports: readonly PortMatch[]): Range[] {
+  return normalizeRanges(
+    ports.flatMap((port) =>
+      port.kind === 'range' ? [{ first: BigInt(port.first), last: BigInt(port.last) }] : [],
+    ),
+  );
+}
+
+/** The conjunction of `fixed` and of one alternative of each choice, for every combination. */
+function combine(fixed: readonly Test[], choices: readonly Alternatives[]): Alternatives {
+  return choices.reduce<Alternatives>(
+    (rules, alternatives) =>
+      rules.flatMap((rule) => alternatives.map((tests) => [...rule, ...tests])),
+    [fixed],
+  );
+}
+
+function rangesTest(field: FieldName, negate: boolean, ranges: readonly Range[]): Test {
+  return { kind: 'ranges', field, negate, ranges };
+}
+
+function memberTest(fields: readonly FieldName[], negate: boolean, set: string): Test {
+  return { kind: 'member', fields, negate, set };
+}

@@ -1,0 +1,289 @@
+/**
+ * The fixed part of the table: base chains, dispatch and the built-in denies, by configuration and by which kinds of dispatch are in use.
+ * Design section 5, specification sections 6.2.1 to 6.2.8 as far as they concern workloads.
+ *
+ *   raw-prerouting -300  --> anti-spoofing                        (workload interfaces only)
+ *   input             0  --> from-<endpoint>                      workload to its host
+ *   input-to-host    +1  --> to-host                              only when pods may not reach their host
+ *   forward-egress   +1  --> from-<endpoint>
+ *   forward-ingress  +2  --> to-<endpoint>
+ */
+import type { Family } from '../model/ip.ts';
+import {
+  CT_STATE,
+  IFNAME_LOADS,
+  cidrMatch,
+  ctStateAny,
+  fieldLoads,
+  goTo,
+  ICMP_PROTOCOL,
+  ifnamePrefix,
+  l4proto,
+  lookupLoads,
+  metaNfproto,
+  rangeMatch,
+  verdict,
+  vmap,
+} from './exprs.ts';
+import type { IfnameKey } from './exprs.ts';
+import { deny } from './lower-chain.ts';
+import type { DenyAction, LoweredChain } from './lower-chain.ts';
+import type {
+  BaseHook,
+  DataType,
+  Expr,
+  NftCounter,
+  NftElement,
+  NftRule,
+  NftSet,
+} from './program.ts';
+
+export interface BaseConfig {
+  /** Interfaces with such a name belong to workloads: without a known endpoint they are closed. Empty = none. */
+  readonly interfacePrefixes: readonly string[];
+  readonly endpointToHostAction: 'accept' | 'drop';
+  readonly denyAction: DenyAction;
+  /** Added to every filter hook's priority. */
+  readonly priority: number;
+  readonly dropInvalid: boolean;
+  readonly banEncapsulation: boolean;
+  readonly vxlanPort: number;
+}
+
+export const DEFAULT_BASE_CONFIG: BaseConfig = {
+  interfacePrefixes: ['cali'],
+  endpointToHostAction: 'accept',
+  denyAction: 'drop',
+  priority: 0,
+  dropInvalid: true,
+  banEncapsulation: true,
+  vxlanPort: 4789,
+};
+
+const RAW_PRIORITY = -300;
+const UDP = 17;
+const IPIP = 4;
+
+function fixedSet(name: string, key: readonly DataType[], verdictMap = false): NftSet {
+  const kind = { interval: false, verdictMap, constant: false };
+  return { name, key, ...kind, comment: undefined, origin: `dispatch ${name}` };
+}
+
+/** Dispatch: what changes when a local endpoint comes, moves or goes. */
+export const DISPATCH = {
+  /** Workload interfaces with a known endpoint. */
+  interfaces: fixedSet('interfaces', ['ifname']),
+  fromInterface: fixedSet('from-interface', ['ifname'], true),
+  toInterface: fixedSet('to-interface', ['ifname'], true),
+  fromAddress4: fixedSet('from-address4', ['ipv4_addr'], true),
+  toAddress4: fixedSet('to-address4', ['ipv4_addr'], true),
+  fromAddress6: fixedSet('from-address6', ['ipv6_addr'], true),
+  toAddress6: fixedSet('to-address6', ['ipv6_addr'], true),
+  /** Source addresses an interface may send from. */
+  sources4: fixedSet('sources4', ['ifname', 'ipv4_addr']),
+  sources6: fixedSet('sources6', ['ifname', 'ipv6_addr']),
+  sourcePrefixes4: { ...fixedSet('source-prefixes4', ['ifname', 'ipv4_addr']), interval: true },
+  sourcePrefixes6: { ...fixedSet('source-prefixes6', ['ifname', 'ipv6_addr']), interval: true },
+} as const satisfies Record<string, NftSet>;
+
+/** ICMPv6 that a workload may always send to its host: MLD and neighbour discovery (specification section 6.2.4). */
+const ICMPV6_TYPES = [130n, 131n, 132n, 133n, 135n, 136n];
+
+const ICMPV6_ESSENTIAL: NftSet = fixedSet('icmpv6-essential', ['icmpv6_type']);
+
+const icmpv6Elements: readonly NftElement[] = ICMPV6_TYPES.map((type) => ({
+  key: [type],
+  keyEnd: undefined,
+  verdict: undefined,
+}));
+
+/** Everything in the table that does not depend on endpoints and policies. */
+export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
+  const chains = [
+    rawPrerouting(),
+    antiSpoofing(),
+    input(config),
+    forward('forward-egress', 'iifname', 'egress', config, 1),
+    forward('forward-ingress', 'oifname', 'ingress', config, 2),
+  ];
+  return config.endpointToHostAction === 'drop'
+    ? [...chains, inputToHost(config), toHost(config)]
+    : chains;
+}
+
+/** Start of every endpoint chain: specification sections 6.2.1 and 6.2.8. Returns the rules and what they count in. */
+export function endpointPreamble(
+  direction: 'ingress' | 'egress',
+  config: BaseConfig,
+): { rules: NftRule[]; counters: NftCounter[] } {
+  const counters: NftCounter[] = [];
+  const denied = (name: string, match: readonly Expr[]): NftRule => {
+    const counter = builtInCounter(direction, name);
+    counters.push(counter);
+    return rule([...match, ...count(counter), ...deny(config.denyAction)], counter.origin);
+  };
+  const rules = [acceptEstablished(direction)];
+  if (config.dropInvalid) rules.push(denied('invalid-state', ctStateAny(CT_STATE.invalid)));
+  if (direction === 'egress' && config.banEncapsulation) {
+    const port = BigInt(config.vxlanPort);
+    const vxlan = [...l4proto(UDP), ...rangeMatch('dport', 4, port, port)];
+    rules.push(denied('encapsulation', vxlan), denied('encapsulation', l4proto(IPIP)));
+  }
+  return { rules, counters };
+}
+
+function rawPrerouting(): LoweredChain {
+  const match = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
+  const rules = [rule([...match, goTo('anti-spoofing')], 'anti-spoofing')];
+  return base('raw-prerouting', { hook: 'prerouting', priority: RAW_PRIORITY }, rules, []);
+}
+
+/** A workload sends only from its own addresses, and link-local for neighbour discovery. */
+function antiSpoofing(): LoweredChain {
+  const origin = 'anti-spoofing';
+  const accept = verdict({ kind: 'accept' });
+  const own = (family: Family, set: NftSet): NftRule =>
+    rule([...metaNfproto(family), ...lookupLoads(sourceLoads(family), set.name), accept], origin);
+  const linkLocal = { family: 6, value: 0xfe80n << 112n, prefixLen: 10 } as const;
+  const unspecified = { family: 6, value: 0n, prefixLen: 128 } as const;
+  const multicast = { family: 6, value: 0xff02n << 112n, prefixLen: 16 } as const;
+  const icmpv6 = [...metaNfproto(6), ...l4proto(ICMP_PROTOCOL[6])];
+  const counter = builtInCounter('egress', 'anti-spoofing');
+  const rules = [
+    own(4, DISPATCH.sources4),
+    own(6, DISPATCH.sources6),
+    own(4, DISPATCH.sourcePrefixes4),
+    own(6, DISPATCH.sourcePrefixes6),
+    rule([...icmpv6, ...cidrMatch('saddr', linkLocal), accept], origin),
+    rule(
+      [...icmpv6, ...cidrMatch('saddr', unspecified), ...cidrMatch('daddr', multicast), accept],
+      origin,
+    ),
+    rule([...count(counter), verdict({ kind: 'drop' })], origin),
+  ];
+  return chain('anti-spoofing', rules, [counter]);
+}
+
+function sourceLoads(family: Family): (typeof IFNAME_LOADS)['iifname'][] {
+  return [IFNAME_LOADS.iifname, ...fieldLoads(['saddr'], family)];
+}
+
+function input(config: BaseConfig): LoweredChain {
+  const known = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
+  const essential = [...icmpv6Essential(), verdict({ kind: 'accept' })];
+  const { rules, counters } = dispatch('iifname', 'egress', config);
+  const all = [
+    rule([...known, ...essential], 'icmpv6-essential'),
+    ...rules.byInterface,
+    rule(essential, 'icmpv6-essential'),
+    ...rules.byAddress,
+  ];
+  const { chain } = base('input', { hook: 'input', priority: config.priority }, all, counters);
+  return { chain, counters, constants: [essentialSet()] };
+}
+
+function essentialSet(): { set: NftSet; elements: readonly NftElement[] } {
+  return { set: ICMPV6_ESSENTIAL, elements: icmpv6Elements };
+}
+
+function icmpv6Essential(): Expr[] {
+  const type = fieldLoads(['icmp'], 6).slice(0, 1);
+  return [
+    ...metaNfproto(6),
+    ...l4proto(ICMP_PROTOCOL[6]),
+    ...lookupLoads(type, ICMPV6_ESSENTIAL.name),
+  ];
+}
+
+function forward(
+  name: string,
+  key: IfnameKey,
+  direction: 'ingress' | 'egress',
+  config: BaseConfig,
+  stage: number,
+): LoweredChain {
+  const { rules, counters } = dispatch(key, direction, config);
+  const hook: BaseHook = { hook: 'forward', priority: config.priority + stage };
+  return base(name, hook, [...rules.byInterface, ...rules.byAddress], counters);
+}
+
+function dispatch(
+  key: IfnameKey,
+  direction: 'ingress' | 'egress',
+  config: BaseConfig,
+): { rules: { byInterface: NftRule[]; byAddress: NftRule[] }; counters: NftCounter[] } {
+  const isEgress = direction === 'egress';
+  const origin = `${direction} dispatch`;
+  const map = isEgress ? DISPATCH.fromInterface : DISPATCH.toInterface;
+  const maps = isEgress
+    ? { 4: DISPATCH.fromAddress4, 6: DISPATCH.fromAddress6 }
+    : { 4: DISPATCH.toAddress4, 6: DISPATCH.toAddress6 };
+  const field = isEgress ? 'saddr' : 'daddr';
+  const unknown = builtInCounter(direction, 'unknown-interface');
+  const closed = config.interfacePrefixes.map((prefix) =>
+    rule(
+      [...ifnamePrefix(key, prefix), ...count(unknown), verdict({ kind: 'drop' })],
+      unknown.origin,
+    ),
+  );
+  const byAddress = ([4, 6] as const).map((family) =>
+    rule([...metaNfproto(family), ...vmap(fieldLoads([field], family), maps[family].name)], origin),
+  );
+  const byInterface = [rule(vmap([IFNAME_LOADS[key]], map.name), origin), ...closed];
+  return { rules: { byInterface, byAddress }, counters: closed.length > 0 ? [unknown] : [] };
+}
+
+/** Specification section 6.2.4 step 4, for DefaultEndpointToHostAction Drop. */
+function inputToHost(config: BaseConfig): LoweredChain {
+  const match = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
+  const rules = [rule([...match, goTo('to-host')], 'endpoint to host')];
+  return base('input-to-host', { hook: 'input', priority: config.priority + 1 }, rules, []);
+}
+
+function toHost(config: BaseConfig): LoweredChain {
+  const counter = builtInCounter('egress', 'endpoint-to-host');
+  const rules = [
+    acceptEstablished('egress'),
+    rule([...icmpv6Essential(), verdict({ kind: 'accept' })], 'icmpv6-essential'),
+    rule([...count(counter), ...deny(config.denyAction)], counter.origin),
+  ];
+  return { ...chain('to-host', rules, [counter]), constants: [essentialSet()] };
+}
+
+function acceptEstablished(direction: string): NftRule {
+  const match = ctStateAny(CT_STATE.established | CT_STATE.related);
+  return rule([...match, verdict({ kind: 'accept' })], `${direction} established`);
+}
+
+function builtInCounter(direction: string, name: string): NftCounter {
+  return {
+    name: `${direction}/${name}`,
+    comment: undefined,
+    origin: `built-in ${direction} ${name}`,
+  };
+}
+
+function count(counter: NftCounter): Expr[] {
+  return [{ kind: 'counter', name: counter.name }];
+}
+
+function rule(exprs: readonly Expr[], origin: string): NftRule {
+  return { exprs, comment: undefined, origin };
+}
+
+function chain(
+  name: string,
+  rules: readonly NftRule[],
+  counters: readonly NftCounter[],
+): LoweredChain {
+  return { chain: { name, base: undefined, rules }, counters, constants: [] };
+}
+
+function base(
+  name: string,
+  hook: BaseHook,
+  rules: readonly NftRule[],
+  counters: readonly NftCounter[],
+): LoweredChain {
+  return { chain: { name, base: hook, rules }, counters, constants: [] };
+}
