@@ -1,0 +1,94 @@
+/**
+ * Current objects by key. Comes in: raw events. Goes out: accepted resources and everything that was found wrong with them. An object that
+ * turns unusable keeps its last accepted version; one that never was usable governs nothing, and readiness says so (design section 8).
+ */
+import type { Resource } from '../../compiler/model/cluster.ts';
+import { printPath } from '../../compiler/model/issue.ts';
+import type { Issue } from '../../compiler/model/issue.ts';
+import { parseResource } from '../../compiler/model/parse/resource.ts';
+import type { ParseContext } from '../../compiler/model/parse/resource.ts';
+import type { RawEvent } from '../watch/event.ts';
+
+/** An issue with its place, ready to print. */
+export interface Finding {
+  readonly severity: Issue['severity'];
+  readonly code: string;
+  /** File or API resource. */
+  readonly source: string;
+  readonly line: number | undefined;
+  /** `<group>/<kind>/<namespace>/<name>`, '' where unknown. */
+  readonly object: string;
+  readonly path: string;
+  readonly got: unknown;
+  readonly message: string;
+}
+
+export type StoreChange =
+  | { readonly op: 'put'; readonly key: string; readonly resource: Resource }
+  | { readonly op: 'delete'; readonly key: string };
+
+interface Entry {
+  /** Last accepted version. */
+  readonly resource: Resource | undefined;
+  /** Of the newest version, accepted or not. */
+  readonly findings: readonly Finding[];
+  readonly isStale: boolean;
+}
+
+export class Store {
+  readonly #context: ParseContext;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(context: ParseContext) {
+    this.#context = context;
+  }
+
+  /** Takes one event; `change` is what the calculation has to hear, `findings` what is new to report. */
+  take(event: RawEvent): { change: StoreChange | undefined; findings: readonly Finding[] } {
+    const before = this.#entries.get(event.key);
+    if (event.op === 'delete') {
+      this.#entries.delete(event.key);
+      const change = before?.resource === undefined ? undefined : event;
+      return { change, findings: [] };
+    }
+    const { value, issues } = parseResource(event.object, this.#context);
+    const findings = issues.map((issue) => locate(issue, event));
+    const isRefused = value === undefined && issues.some((issue) => issue.severity === 'error');
+    const kept = isRefused ? before?.resource : value;
+    this.#entries.set(event.key, { resource: kept, findings, isStale: isRefused });
+    if (isRefused) return { change: undefined, findings };
+    if (value !== undefined) {
+      return { change: { op: 'put', key: event.key, resource: value }, findings };
+    }
+    const wasThere = before?.resource !== undefined;
+    return { change: wasThere ? { op: 'delete', key: event.key } : undefined, findings };
+  }
+
+  /** Keys of objects whose newest version is not the one in force. */
+  stale(): string[] {
+    return [...this.#entries].filter(([, entry]) => entry.isStale).map(([key]) => key);
+  }
+
+  findings(): Finding[] {
+    return [...this.#entries.values()].flatMap((entry) => entry.findings);
+  }
+
+  resources(): [string, Resource][] {
+    return [...this.#entries].flatMap(([key, { resource }]): [string, Resource][] =>
+      resource === undefined ? [] : [[key, resource]],
+    );
+  }
+}
+
+function locate(issue: Issue, event: RawEvent & { op: 'put' }): Finding {
+  return {
+    severity: issue.severity,
+    code: issue.code,
+    source: event.origin.source,
+    line: event.origin.lineOf(issue.path),
+    object: event.key,
+    path: printPath(issue.path),
+    got: issue.got,
+    message: issue.message,
+  };
+}
