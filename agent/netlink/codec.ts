@@ -90,6 +90,17 @@ export class Writer {
     this.#view.setUint32(at, value, HOST_IS_LITTLE_ENDIAN);
   }
 
+  /** Sets bits in a u16 written before. */
+  orU16host(at: number, bits: number): void {
+    const value = this.#view.getUint16(at, HOST_IS_LITTLE_ENDIAN) | bits;
+    this.#view.setUint16(at, value, HOST_IS_LITTLE_ENDIAN);
+  }
+
+  /** Forgets what was written from `at` on. */
+  truncate(at: number): void {
+    this.length = at;
+  }
+
   /** Starts an attribute; returns the mark `endAttr` wants. */
   beginAttr(type: number): number {
     const at = this.length;
