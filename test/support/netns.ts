@@ -22,6 +22,9 @@ export interface Netns {
   close(): Promise<void>;
 }
 
+/** Said when the kernel refuses. */
+const NEEDS = 'it takes root, or a kernel that lets users make user namespaces';
+
 /** Makes an empty namespace, in which only a `lo` that is down exists. */
 export async function openNetns(): Promise<Netns> {
   const holder = spawn(
@@ -75,7 +78,9 @@ async function ready(holder: ChildProcess): Promise<void> {
   holder.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const failed = new Promise<never>((_, reject) => {
     holder.once('error', reject);
-    holder.once('exit', () => reject(new Error(`making a network namespace: ${said.trim()}`)));
+    holder.once('exit', () =>
+      reject(new Error(`making a network namespace: ${said.trim()} (${NEEDS})`)),
+    );
   });
   await Promise.race([once(holder.stdout ?? holder, 'data'), failed]);
   holder.removeAllListeners('exit');
