@@ -3,7 +3,8 @@
  * errors whose `code` decides what the engine does next. Refuses to know: bad input (that is an `Issue`, never thrown) and our
  * own bugs.
  */
-import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import { constants } from 'node:os';
+import { getSystemErrorMessage } from 'node:util';
 
 /**
  * What the engine does after a fault: `resync` reads the kernel's state again and applies the difference, `relist` asks the API
@@ -105,14 +106,22 @@ export function syscallError(doing: string, errno: number): AgentError<SyscallDe
   return new AgentError(code, `${doing}: ${describeErrno(errno)}`, { errno });
 }
 
-/** `ENOENT` for 2; `errno 9999` for a number that has no name here. */
+/** Names as the kernel's headers have them; where two names share a number, the one netlink uses. */
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map([
+  ...Object.entries(constants.errno).map(([name, errno]) => [errno, name] as const),
+  [11, 'EAGAIN'],
+  // The generation a batch was made for is over (NFNL_BATCH_GENID); from include/linux/errno.h, not in libc's list.
+  [85, 'ERESTART'],
+  [95, 'EOPNOTSUPP'],
+]);
+
+/** `ENOENT` for 2; `errno 4000` for a number that has no name. */
 export function errnoName(errno: number): string {
-  const name = getSystemErrorName(-errno);
-  return name.startsWith('Unknown') ? `errno ${errno}` : name;
+  return ERRNO_NAMES.get(errno) ?? `errno ${errno}`;
 }
 
-/** `ENOENT (no such file or directory)`. */
+/** `ENOENT (no such file or directory)`; the name alone where the system has no text for it. */
 export function describeErrno(errno: number): string {
-  const name = errnoName(errno);
-  return name.startsWith('errno') ? name : `${name} (${getSystemErrorMessage(-errno)})`;
+  const text = getSystemErrorMessage(-errno);
+  return text.startsWith('Unknown') ? errnoName(errno) : `${errnoName(errno)} (${text})`;
 }

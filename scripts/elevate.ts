@@ -34,7 +34,7 @@ function run(command: string, args: readonly string[]): void {
   // A terminal sends its signals to the whole group, so the child has them already; a supervisor sends them to us alone.
   for (const signal of FORWARDED) {
     process.on(signal, () => {
-      if (process.stdin.isTTY !== true || signal === 'SIGTERM') child.kill(signal);
+      if (!process.stdin.isTTY || signal === 'SIGTERM') child.kill(signal);
     });
   }
   child.on('error', (error) => {
