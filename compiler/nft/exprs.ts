@@ -249,7 +249,7 @@ export function ctStatusAny(mask: number): Expr[] {
 export function reversePathFails(): Expr[] {
   return [
     { kind: 'fib', flags: ['saddr', 'iif'], result: 'present', dreg: FIRST_REGISTER },
-    compare('eq', Uint8Array.of(0)),
+    compare('eq', hostOrder(0)),
   ];
 }
 
