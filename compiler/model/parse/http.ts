@@ -10,6 +10,9 @@ const MAX_ENTRIES = 20;
 
 const MAX_PATH = 1024;
 
+/** As the API lets it be written; it does not know other letter case. */
+const TCP: readonly unknown[] = [6, '6', 'TCP'];
+
 /** Reports an error for every condition, at least one. */
 export function refuseHttp(
   at: Cursor,
@@ -19,7 +22,7 @@ export function refuseHttp(
 ): void {
   if (isAbsent(at)) return;
   fail(at, 'http-unsupported', 'HTTP conditions cannot be checked in the kernel, remove http');
-  if (!isAbsent(protocol) && ![6, '6', 'TCP'].includes(protocol.value as string)) {
+  if (!isAbsent(protocol) && !TCP.includes(protocol.value)) {
     fail(protocol, 'http-invalid', 'rules with HTTP match must have protocol TCP or unset');
   }
   if (action !== 'allow') fail(at, 'http-invalid', 'HTTP match is only valid on Allow rules');

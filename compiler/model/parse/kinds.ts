@@ -1,14 +1,23 @@
 /** Which kinds are read, in which versions, and by whom. A new kind is a row here. */
 import type { Resource } from '../cluster.ts';
+import {
+  parseAdminNetworkPolicy,
+  parseBaselineAdminNetworkPolicy,
+} from './admin-network-policy.ts';
 import { parseCalicoPolicy } from './calico-policy.ts';
+import { parseClusterNetworkPolicy } from './cluster-network-policy.ts';
+import { parseEndpointSlice } from './endpoint-slice.ts';
 import { parseHostEndpoint } from './host-endpoint.ts';
 import { parseKubernetesNetworkPolicy } from './kubernetes-network-policy.ts';
 import type { Metadata, Scope } from './metadata.ts';
 import { parseNamespace } from './namespace.ts';
 import type { PodContext } from './endpoint-parts.ts';
+import { parseNetworkSet } from './network-set.ts';
+import { parseNode } from './node.ts';
 import { parsePod } from './pod.ts';
 import { parseProfile } from './profile.ts';
 import type { Cursor } from './reader.ts';
+import { parseService } from './service.ts';
 import { parseServiceAccount } from './service-account.ts';
 import { parseTier } from './tier.ts';
 import { parseWorkloadEndpoint } from './workload-endpoint.ts';
@@ -80,6 +89,8 @@ const CALICO: Kinds = new Map([
     'WorkloadEndpoint',
     strict('namespaced', ({ spec, meta, context }) => parseWorkloadEndpoint(spec, meta, context)),
   ],
+  ['NetworkSet', strict('namespaced', ({ spec, meta }) => parseNetworkSet(spec, meta))],
+  ['GlobalNetworkSet', strict('cluster', ({ spec, meta }) => parseNetworkSet(spec, meta))],
   ['HostEndpoint', strict('cluster', ({ spec, meta }) => parseHostEndpoint(spec, meta))],
 ]);
 
@@ -87,6 +98,8 @@ const CORE: Kinds = new Map([
   ['Pod', loose('namespaced', ({ root, meta, context }) => parsePod(root, meta, context))],
   ['Namespace', loose('cluster', ({ meta }) => parseNamespace(meta))],
   ['ServiceAccount', loose('namespaced', ({ meta }) => parseServiceAccount(meta))],
+  ['Service', loose('namespaced', ({ meta }) => parseService(meta))],
+  ['Node', loose('cluster', ({ root, meta }) => parseNode(root, meta))],
 ]);
 
 const NETWORKING: Kinds = new Map([
@@ -98,13 +111,40 @@ const NETWORKING: Kinds = new Map([
   ],
 ]);
 
+const DISCOVERY: Kinds = new Map([
+  ['EndpointSlice', loose('namespaced', ({ root, meta }) => parseEndpointSlice(root, meta))],
+]);
+
+const CLUSTER_POLICY: Kinds = new Map([
+  [
+    'ClusterNetworkPolicy',
+    strict('cluster', ({ spec, meta }) => parseClusterNetworkPolicy(spec, meta)),
+  ],
+]);
+
+const ADMIN_POLICY: Kinds = new Map([
+  [
+    'AdminNetworkPolicy',
+    strict('cluster', ({ spec, meta }) => parseAdminNetworkPolicy(spec, meta)),
+  ],
+  [
+    'BaselineAdminNetworkPolicy',
+    strict('cluster', ({ spec, meta }) => parseBaselineAdminNetworkPolicy(spec, meta)),
+  ],
+]);
+
+/** By `apiVersion`, then by kind. */
 export const KINDS_BY_VERSION: ReadonlyMap<string, Kinds> = new Map([
   ['projectcalico.org/v3', CALICO],
   [STORED_CALICO, CALICO],
   ['v1', CORE],
   ['networking.k8s.io/v1', NETWORKING],
+  ['policy.networking.k8s.io/v1alpha2', CLUSTER_POLICY],
+  ['policy.networking.k8s.io/v1alpha1', ADMIN_POLICY],
+  ['discovery.k8s.io/v1', DISCOVERY],
 ]);
 
+/** Every kind once, for hints. */
 export const KIND_NAMES: readonly string[] = [
   ...new Set([...KINDS_BY_VERSION.values()].flatMap((kinds) => [...kinds.keys()])),
 ];

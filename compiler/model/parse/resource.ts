@@ -80,8 +80,9 @@ function findKind(root: Cursor, { apiVersion, kind }: Identity): KindRow | undef
   if (apiVersion === '' || kind === '') return undefined;
   const row = KINDS_BY_VERSION.get(apiVersion)?.get(kind);
   if (row !== undefined) return row;
-  if (isListKind(kind))
-    return fail(root, 'list-invalid', 'a List must have items, and not too deep inside others');
+  if (isListKind(kind)) {
+    return fail(root, 'list-invalid', 'a List must have items, and not lie too deep in others');
+  }
   const versions = [...KINDS_BY_VERSION].filter(([, kinds]) => kinds.has(kind)).map(([v]) => v);
   const at = fieldOf(root, versions.length > 0 ? 'apiVersion' : 'kind');
   if (versions.length > 0) {
@@ -100,12 +101,15 @@ function readMeta(root: Cursor, row: KindRow): Metadata {
   requirePresent(at, 'metadata');
   if (fieldOf(root, 'apiVersion').value !== STORED_CALICO) return readMetadata(at, row.scope);
   const tier = fieldOf(fieldOf(root, 'spec'), 'tier').value;
-  const isDefaultTier = row.isPolicy && [undefined, null, '', 'default'].includes(tier as string);
+  const isDefaultTier = row.isPolicy && DEFAULT_TIERS.includes(tier);
   return readStoredMetadata(at, row.scope, isDefaultTier);
 }
 
+/** As written, or not. */
+const DEFAULT_TIERS: readonly unknown[] = [undefined, null, '', 'default'];
+
 function isListKind(kind: string): boolean {
-  return kind.endsWith('List');
+  return kind === 'List' || KIND_NAMES.some((name) => kind === `${name}List`);
 }
 
 /** `<group>/<kind>/<namespace>/<name>`; empty group for core objects, empty namespace for cluster scope. */
