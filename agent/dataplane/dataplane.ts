@@ -8,8 +8,8 @@ export interface Refusal {
   /** Positive errno and its name. */
   readonly errno: number;
   readonly errnoName: string;
-  /** The kernel's extended-ack text; may be empty. */
-  readonly extAck: string;
+  /** The kernel's extended-ack text, where it gave one. */
+  readonly extAck: string | undefined;
 }
 
 export type CommitResult =

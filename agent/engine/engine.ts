@@ -3,6 +3,7 @@
  * the dataplane. The kernel is touched only by `apply`; whatever fails leaves the last good rules in force and the difference pending.
  */
 import { Calc } from '../../compiler/calc/calc.ts';
+import type { ResolvedEndpoint, ResolvedPolicy } from '../../compiler/calc/resolved.ts';
 import type { WorkloadEndpoint } from '../../compiler/model/cluster.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
@@ -54,7 +55,8 @@ export class Engine {
   readonly #calc: Calc;
   #table = new Table();
   #compiler: TableCompiler;
-  readonly #locals = new Map<string, WorkloadEndpoint>();
+  readonly #locals = new Map<string, ResolvedEndpoint>();
+  readonly #policies = new Map<string, ResolvedPolicy>();
   #network: HostNetwork = { links: new Set(), hostRoutes: new Map() };
   #shared: ReadonlySet<string> = new Set();
   #isSynced = false;
@@ -79,6 +81,16 @@ export class Engine {
     return this.#compiler;
   }
 
+  /** Local endpoints as last compiled. */
+  endpoints(): ResolvedEndpoint[] {
+    return [...this.#locals.values()];
+  }
+
+  /** A policy or profile in use, as last compiled. */
+  policy(id: string): ResolvedPolicy | undefined {
+    return this.#policies.get(id);
+  }
+
   /** Takes events; the kernel hears of them at the next `apply`. Returns what was found wrong. */
   take(events: readonly RawEvent[]): Finding[] {
     return events.flatMap((event) => {
@@ -100,9 +112,13 @@ export class Engine {
     const changes = this.#calc.flush();
     for (const [id, resolved] of changes.endpoints) {
       if (resolved === undefined) this.#locals.delete(id);
-      else this.#locals.set(id, resolved.endpoint);
+      else this.#locals.set(id, resolved);
     }
-    const shared = findSharedDevices(this.#locals.values(), this.#network);
+    for (const [id, policy] of changes.policies) {
+      if (policy === undefined) this.#policies.delete(id);
+      else this.#policies.set(id, policy);
+    }
+    const shared = this.#findShared();
     const moved = shared.symmetricDifference(this.#shared).size > 0;
     this.#shared = shared;
     this.#compiler.apply(changes, ({ endpoint }) => this.#placementOf(endpoint));
@@ -176,14 +192,19 @@ export class Engine {
   }
 
   #placeAll(): void {
-    this.#shared = findSharedDevices(this.#locals.values(), this.#network);
-    for (const [id, endpoint] of this.#locals) {
+    this.#shared = this.#findShared();
+    for (const [id, { endpoint }] of this.#locals) {
       const placement = this.#placementOf(endpoint);
       const before = this.#compiler.endpoint(id)?.placement;
       if (JSON.stringify(before) !== JSON.stringify(placement)) {
         this.#compiler.place(id, placement);
       }
     }
+  }
+
+  #findShared(): Set<string> {
+    const endpoints = [...this.#locals.values()].map(({ endpoint }) => endpoint);
+    return findSharedDevices(endpoints, this.#network);
   }
 
   #placementOf(endpoint: WorkloadEndpoint): ReturnType<typeof placeEndpoint> {
@@ -195,7 +216,7 @@ export class Engine {
 /** `set s:…: ENOMEM: text`. */
 export function printRefusal({ op, errnoName, extAck }: Refusal): string {
   const origin = op === undefined ? 'the transaction' : `${op.origin} (${op.op})`;
-  return `${origin}: ${errnoName}${extAck === '' ? '' : `: ${extAck}`}`;
+  return `${origin}: ${errnoName}${extAck ? `: ${extAck}` : ''}`;
 }
 
 function countBy(names: readonly string[]): Record<string, number> {

@@ -2,7 +2,7 @@
 import { printAddress } from '../model/ip.ts';
 import type { WorkloadEndpoint } from '../model/cluster.ts';
 import type { Address } from '../model/ip.ts';
-import { compareBytes } from './order.ts';
+import { compareUtf8 } from '../model/text-order.ts';
 
 export class AddressOwners {
   /** Address text to the active endpoints that claim it. */
@@ -43,5 +43,5 @@ function claimedBy(endpoint: WorkloadEndpoint | undefined): string[] {
 }
 
 function isBetterOwner(a: WorkloadEndpoint, b: WorkloadEndpoint): boolean {
-  return a.createdMs > b.createdMs || (a.createdMs === b.createdMs && compareBytes(a.id, b.id) < 0);
+  return a.createdMs > b.createdMs || (a.createdMs === b.createdMs && compareUtf8(a.id, b.id) < 0);
 }

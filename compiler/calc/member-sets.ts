@@ -36,14 +36,19 @@ interface SetState {
 export class MemberSets {
   readonly #sets = new Map<string, SetState>();
   readonly #dirty = new Set<string>();
-  readonly #dropped = new Set<string>();
+  /** Sets known to readers, as they were when dropped. */
+  readonly #dropped = new Map<string, SetState>();
 
   has(id: string): boolean {
     return this.#sets.has(id);
   }
 
+  /** A set that was dropped since the last flush goes on where readers left it. */
   create(spec: SetSpec): void {
-    this.#sets.set(spec.id, { spec, counted: new Map(), touched: new Map(), isNew: true });
+    const dropped = this.#dropped.get(spec.id);
+    this.#dropped.delete(spec.id);
+    const touched: SetState['touched'] = new Map(dropped && publishedMembers(dropped));
+    this.#sets.set(spec.id, { spec, counted: new Map(), touched, isNew: dropped === undefined });
     this.#dirty.add(spec.id);
   }
 
@@ -52,7 +57,7 @@ export class MemberSets {
     if (state === undefined) return;
     this.#sets.delete(id);
     this.#dirty.delete(id);
-    if (!state.isNew) this.#dropped.add(id);
+    if (!state.isNew) this.#dropped.set(id, state);
   }
 
   /** Adds (`by` = 1) or takes back (`by` = -1) what one item contributes to one set. */
@@ -79,7 +84,7 @@ export class MemberSets {
   /** Drains the deltas. `undefined` = the set is gone. A new set appears even without members. */
   takeDeltas(): Map<string, SetDelta | undefined> {
     const deltas = new Map<string, SetDelta | undefined>();
-    for (const id of this.#dropped) deltas.set(id, undefined);
+    for (const id of this.#dropped.keys()) deltas.set(id, undefined);
     this.#dropped.clear();
     for (const id of this.#dirty) {
       const state = this.#sets.get(id);
@@ -103,6 +108,13 @@ export class MemberSets {
     else counted.count += by;
     this.#dirty.add(state.spec.id);
   }
+}
+
+/** Members as of the last flush, in the form of `touched`. */
+function publishedMembers(state: SetState): [string, { member: Member; before: boolean }][] {
+  const untouched = [...state.counted].filter(([key]) => !state.touched.has(key));
+  const touched = [...state.touched].filter(([, { before }]) => before);
+  return [...untouched, ...touched].map(([key, { member }]) => [key, { member, before: true }]);
 }
 
 function takeDelta(state: SetState): SetDelta {

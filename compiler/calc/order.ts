@@ -1,6 +1,7 @@
 /** Order of tiers and of the policies inside one. Specification sections 3.1 and 3.2. */
 import type { Tier } from '../model/cluster.ts';
 import type { Policy } from '../model/policy.ts';
+import { compareUtf8 } from '../model/text-order.ts';
 
 /** A tier as policies see it: `known` is false when no Tier object has that name; such tiers deny and come last. */
 export interface OrderedTier {
@@ -14,18 +15,13 @@ export function compareTiers(a: OrderedTier, b: OrderedTier): number {
   return (
     Number(b.known) - Number(a.known) ||
     compareOrder(a.order, b.order) ||
-    compareBytes(a.name, b.name)
+    compareUtf8(a.name, b.name)
   );
 }
 
 /** Within one tier: `order`, then the string `name/namespace/kind` bytewise. */
 export function comparePolicies(a: Policy, b: Policy): number {
-  return compareOrder(a.order, b.order) || compareBytes(tieBreak(a), tieBreak(b));
-}
-
-/** Code point order, which is the order of UTF-8 bytes for everything that names may contain. */
-export function compareBytes(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return compareOrder(a.order, b.order) || compareUtf8(tieBreak(a), tieBreak(b));
 }
 
 function compareOrder(a: number | undefined, b: number | undefined): number {

@@ -149,8 +149,9 @@ export class Table {
     return deltas;
   }
 
-  elementCount(setName: string): number {
-    return this.#elements.get(setName)?.desired.size ?? 0;
+  /** Desired elements. */
+  elementsOf(setName: string): NftElement[] {
+    return [...(this.#elements.get(setName)?.desired.values() ?? [])];
   }
 
   settle(): void {

@@ -1,0 +1,111 @@
+/** `picket apply`: one shot. Reads the manifests, brings the kernel to them in one transaction, says what was done. */
+import { Command } from 'commander';
+import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
+import { readHostNetwork } from '../endpoints/host-network.ts';
+import { printRefusal } from '../engine/engine.ts';
+import type { ApplyReport, Engine } from '../engine/engine.ts';
+import { loadNative } from '../native/native.ts';
+import { CommandError, EXIT } from './exit.ts';
+import { loadManifests } from './load.ts';
+import { manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
+import type { KernelOptions } from './options.ts';
+import { hasErrors, printIssues, printJson, printLine } from './report.ts';
+import type { ReportedIssue } from './report.ts';
+
+export function applyCommand(): Command {
+  return new Command('apply')
+    .summary('compile the manifests and apply them once')
+    .description(
+      'Reads the manifests, compiles the policies of the endpoints on this node and applies them in one nf_tables\n' +
+        'transaction to the table "inet picket". Sends only what differs from what the kernel has. The rules stay\n' +
+        'enforced until the next apply or cleanup.',
+    )
+    .addOption(manifestsOption())
+    .addOption(nodeOption())
+    .addOption(netnsOption())
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 applied; 1 nothing applied, the rules in force are unchanged; 2 usage;
+            4 applied but degraded: parts were invalid or refused and are enforced fail closed.
+
+Example:
+  picket apply --manifests /etc/picket/policies --node "$(hostname)"`,
+    )
+    .action(async (options: KernelOptions) => {
+      process.exitCode = await apply(options);
+    });
+}
+
+async function apply(options: KernelOptions): Promise<number> {
+  const native = loadNative();
+  const dataplane = new NetlinkDataplane(native, options.netns);
+  try {
+    const { engine, issues, objects } = await loadManifests(
+      options.manifests,
+      options.node,
+      dataplane,
+    );
+    printIssues(issues, options.output);
+    if (objects === 0) throw nothingToApply(options.manifests);
+    engine.setNetwork(await readHostNetwork(native, options.netns));
+    const report = await engine.apply();
+    return printReport(engine, report, issues, options);
+  } finally {
+    dataplane.close();
+  }
+}
+
+function nothingToApply(directory: string): CommandError {
+  return new CommandError(
+    `no usable manifest in ${directory}: nothing applied, the rules in force are unchanged. ` +
+      "To remove Picket's rules use: picket cleanup",
+  );
+}
+
+function printReport(
+  engine: Engine,
+  report: ApplyReport,
+  issues: readonly ReportedIssue[],
+  options: KernelOptions,
+): number {
+  const degraded = hasErrors(issues) || report.quarantined.length > 0;
+  const counts = {
+    endpoints: engine.endpoints().length,
+    chains: engine.table.chains.desired.size,
+    sets: engine.table.sets.desired.size,
+  };
+  if (options.output === 'json') {
+    const quarantined = report.quarantined.map(printRefusal);
+    const { operations, transactions } = report;
+    printJson({
+      applied: true,
+      degraded,
+      node: options.node,
+      ...counts,
+      operations,
+      transactions,
+      quarantined,
+      issues,
+    });
+  } else {
+    for (const refusal of report.quarantined) {
+      process.stderr.write(`quarantined: ${printRefusal(refusal)}\n`);
+    }
+    printLine(describe(report, counts, options.node));
+  }
+  return degraded ? EXIT.degraded : EXIT.good;
+}
+
+function describe(
+  report: ApplyReport,
+  counts: { endpoints: number; chains: number; sets: number },
+  node: string,
+): string {
+  const operations = Object.values(report.operations).reduce((sum, count) => sum + count, 0);
+  const governed = `${counts.endpoints} endpoint${counts.endpoints === 1 ? '' : 's'} of node ${node}`;
+  return operations === 0
+    ? `unchanged: ${governed}, ${counts.chains} chains, ${counts.sets} sets are in the kernel already`
+    : `applied: ${governed}, ${counts.chains} chains, ${counts.sets} sets; ${operations} operations in ${report.transactions} transaction`;
+}

@@ -1,0 +1,19 @@
+/** Exit codes, the same for every command. */
+export const EXIT = {
+  good: 0,
+  failed: 1,
+  usage: 2,
+  /** Applied, but something was left out: see the messages. */
+  degraded: 4,
+} as const;
+
+/** A failure whose message says it all; printed without a stack. */
+export class CommandError extends Error {
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number = EXIT.failed, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'CommandError';
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,190 @@
+/** `picket run`: stays, follows the directory, the host's links and routes, and changes that others make to our table. */
+import { Command } from 'commander';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
+import { TableWatch } from '../dataplane/table-watch.ts';
+import { HostNetworkWatch } from '../endpoints/host-network.ts';
+import { ApplyError, Engine, printRefusal } from '../engine/engine.ts';
+import { Wakeup } from '../engine/wakeup.ts';
+import { AgentError } from '../errors.ts';
+import { loadNative } from '../native/native.ts';
+import type { Native } from '../native/native.ts';
+import { openLog } from '../obs/log.ts';
+import type { Log } from '../obs/log.ts';
+import { DirectorySource } from '../watch/directory.ts';
+import { EXIT } from './exit.ts';
+import { engineConfig } from './load.ts';
+import { manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
+import type { KernelOptions } from './options.ts';
+import { fromFileIssue, fromFinding, printIssue } from './report.ts';
+import type { ReportedIssue } from './report.ts';
+
+/** Waiting times between attempts after a failure, milliseconds; the last one repeats. */
+const BACKOFF_MS = [200, 500, 1_000, 2_000, 5_000, 10_000, 30_000];
+
+/** How often objects that the kernel refused are offered again. */
+const FORGIVE_MS = 60_000;
+
+export function runCommand(): Command {
+  return new Command('run')
+    .summary('apply the manifests and follow every change')
+    .description(
+      'Applies the manifests, then stays: files that are added, replaced or removed take effect at once, endpoints are\n' +
+        'followed when their interfaces appear or move, and what somebody else changes in the table "inet picket" is\n' +
+        'repaired and logged with the process that did it. Stopping leaves the rules in force.',
+    )
+    .addOption(manifestsOption())
+    .addOption(nodeOption())
+    .addOption(netnsOption())
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Signals: SIGTERM and SIGINT stop it; the rules stay in force (picket cleanup removes them).
+
+Example:
+  picket run --manifests /etc/picket/policies --node "$(hostname)" -o json`,
+    )
+    .action(async (options: KernelOptions) => {
+      process.exitCode = await run(options);
+    });
+}
+
+async function run(options: KernelOptions): Promise<number> {
+  const log = openLog(options.output);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const native = loadNative();
+  const dataplane = new NetlinkDataplane(native, options.netns);
+  try {
+    const agent = new Agent(options, native, dataplane, log, stop);
+    await agent.run();
+    log.info('stopped; the rules stay in force');
+    return EXIT.good;
+  } finally {
+    dataplane.close();
+  }
+}
+
+class Agent {
+  readonly #options: KernelOptions;
+  readonly #native: Native;
+  readonly #log: Log;
+  readonly #stop: AbortController;
+  readonly #engine: Engine;
+  readonly #dataplane: NetlinkDataplane;
+  readonly #wakeup = new Wakeup();
+  #network: HostNetworkWatch | undefined;
+  #isNetworkStale = true;
+  #isLoaded = false;
+  #failures = 0;
+
+  constructor(
+    options: KernelOptions,
+    native: Native,
+    dataplane: NetlinkDataplane,
+    log: Log,
+    stop: AbortController,
+  ) {
+    this.#options = options;
+    this.#native = native;
+    this.#dataplane = dataplane;
+    this.#log = log;
+    this.#stop = stop;
+    this.#engine = new Engine(engineConfig(options.node), dataplane);
+  }
+
+  async run(): Promise<void> {
+    const { netns } = this.#options;
+    const { signal } = this.#stop;
+    this.#network = new HostNetworkWatch(this.#native, netns, () => {
+      this.#isNetworkStale = true;
+      this.#wakeup.set();
+    });
+    const tableWatch = new TableWatch(this.#native, netns, this.#dataplane.portId, (by) => {
+      this.#log.warn({ by }, 'table inet picket was changed by someone else, repairing');
+      this.#engine.doubt();
+      this.#wakeup.set();
+    });
+    const timer = setInterval(() => {
+      if (this.#engine.forgive()) this.#wakeup.set();
+    }, FORGIVE_MS);
+    signal.addEventListener('abort', () => this.#wakeup.set());
+    const following = this.#follow(signal);
+    try {
+      await Promise.race([following, this.#loop(signal)]);
+    } finally {
+      this.#stop.abort();
+      clearInterval(timer);
+      tableWatch.close();
+      this.#network.close();
+      await following.catch(() => undefined);
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const source = new DirectorySource(this.#options.manifests);
+    for await (const batch of source.watch(signal)) {
+      const findings = this.#engine.take(batch.events);
+      this.#report([...batch.issues.map(fromFileIssue), ...findings.map(fromFinding)]);
+      this.#noteLoad(batch.events.length);
+      if (this.#isLoaded) this.#wakeup.set();
+    }
+  }
+
+  /** The kernel stays untouched until there is something to enforce. */
+  #noteLoad(events: number): void {
+    if (this.#isLoaded) return;
+    this.#isLoaded = events > 0;
+    if (this.#isLoaded) return;
+    const { manifests } = this.#options;
+    this.#log.warn({ manifests }, 'no usable manifest yet: the rules in force stay, waiting');
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#wakeup.wait();
+      if (signal.aborted || !this.#isLoaded) continue;
+      await this.#applyOnce(signal);
+    }
+  }
+
+  async #applyOnce(signal: AbortSignal): Promise<void> {
+    try {
+      if (this.#isNetworkStale && this.#network !== undefined) {
+        this.#isNetworkStale = false;
+        this.#engine.setNetwork(await this.#network.current());
+      }
+      const report = await this.#engine.apply();
+      for (const refusal of report.quarantined) {
+        this.#log.error({ refusal: printRefusal(refusal) }, 'quarantined, enforced fail closed');
+      }
+      if (report.transactions > 0) {
+        const endpoints = this.#engine.endpoints().length;
+        this.#log.info({ endpoints, operations: report.operations }, 'applied');
+      }
+      this.#failures = 0;
+    } catch (error) {
+      if (!(error instanceof AgentError || error instanceof ApplyError)) throw error;
+      await this.#backOff(error, signal);
+    }
+  }
+
+  async #backOff(error: Error, signal: AbortSignal): Promise<void> {
+    const waitMs = BACKOFF_MS[Math.min(this.#failures++, BACKOFF_MS.length - 1)] ?? 0;
+    this.#log.error({ error: error.message, waitMs }, 'not applied, the rules in force stay');
+    this.#isNetworkStale = true;
+    this.#engine.doubt();
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    this.#wakeup.set();
+  }
+
+  #report(issues: readonly ReportedIssue[]): void {
+    for (const issue of issues) {
+      const { severity, message, ...place } = issue;
+      const level = severity === 'error' ? 'error' : 'warn';
+      if (this.#options.output === 'json') this.#log[level](place, message);
+      else this.#log[level](printIssue(issue));
+    }
+  }
+}

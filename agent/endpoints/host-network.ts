@@ -1,0 +1,126 @@
+/**
+ * The host's links and host routes, read once and then followed by events. Comes in: rtnetlink. Goes out: HostNetwork values. Does not
+ * decide which interface belongs to whom.
+ */
+import { isHostCidr, printAddress } from '../../compiler/model/ip.ts';
+import type { Native } from '../native/native.ts';
+import { messages } from '../netlink/message.ts';
+import { dumpLinks, dumpRoutes, readRouteEvent } from '../netlink/route.ts';
+import type { RouteEvent } from '../netlink/route.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
+import {
+  RTN_UNICAST,
+  RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_LINK,
+} from '../netlink/uapi.generated.ts';
+import type { HostNetwork } from './placement.ts';
+
+const NETLINK_ROUTE = 0;
+
+/** Links and host routes by kernel index; events applied in order. */
+class NetworkState {
+  readonly #links = new Map<number, string>();
+  /** Address text to interface index. */
+  readonly #routes = new Map<string, number>();
+
+  /** True when the event changed something that places endpoints. */
+  take(event: RouteEvent): boolean {
+    if (event.kind === 'link') {
+      const { index, name } = event.link;
+      if (event.op === 'delete') return this.#links.delete(index);
+      const isNews = this.#links.get(index) !== name;
+      this.#links.set(index, name);
+      return isNews;
+    }
+    const { dst, oif, type } = event.route;
+    if (!isHostCidr(dst) || type !== RTN_UNICAST || oif === undefined) return false;
+    const key = printAddress(dst);
+    if (event.op === 'delete') return this.#routes.get(key) === oif && this.#routes.delete(key);
+    const isNews = this.#routes.get(key) !== oif;
+    this.#routes.set(key, oif);
+    return isNews;
+  }
+
+  network(): HostNetwork {
+    const hostRoutes = new Map<string, string>();
+    for (const [address, index] of this.#routes) {
+      const name = this.#links.get(index);
+      if (name !== undefined) hostRoutes.set(address, name);
+    }
+    return { links: new Set(this.#links.values()), hostRoutes };
+  }
+}
+
+async function readState(native: Native, netnsPath: string): Promise<NetworkState> {
+  const socket = NetlinkSocket.open(native, { protocol: NETLINK_ROUTE, netnsPath });
+  const state = new NetworkState();
+  try {
+    for (const link of await dumpLinks(socket)) state.take({ kind: 'link', op: 'put', link });
+    for (const family of [4, 6] as const) {
+      for (const route of await dumpRoutes(socket, family)) {
+        state.take({ kind: 'route', op: 'put', route });
+      }
+    }
+    return state;
+  } finally {
+    socket.close();
+  }
+}
+
+/** Links and host routes as they are now. Throws AgentError. */
+export async function readHostNetwork(native: Native, netnsPath: string): Promise<HostNetwork> {
+  const state = await readState(native, netnsPath);
+  return state.network();
+}
+
+/** Follows links and routes from its creation on. */
+export class HostNetworkWatch {
+  readonly #native: Native;
+  readonly #netnsPath: string;
+  readonly #events: NetlinkSocket;
+  readonly #onChange: () => void;
+  /** Events that came before the state they belong to was read. */
+  #early: RouteEvent[] = [];
+  /** `undefined` = has to be read anew. */
+  #state: NetworkState | undefined;
+
+  constructor(native: Native, netnsPath: string, onChange: () => void) {
+    this.#native = native;
+    this.#netnsPath = netnsPath;
+    this.#onChange = onChange;
+    this.#events = NetlinkSocket.open(native, { protocol: NETLINK_ROUTE, netnsPath });
+    const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE];
+    this.#events.read(groups, (bytes, lost) => {
+      this.#take(bytes, lost);
+    });
+  }
+
+  /** Reads links and routes the first time and after events were lost; otherwise knows them from events. */
+  async current(): Promise<HostNetwork> {
+    if (this.#state === undefined) {
+      this.#early = [];
+      const state = await readState(this.#native, this.#netnsPath);
+      for (const event of this.#early) state.take(event);
+      this.#early = [];
+      this.#state = state;
+    }
+    return this.#state.network();
+  }
+
+  close(): void {
+    this.#events.close();
+  }
+
+  #take(bytes: Uint8Array, lost: number): void {
+    let isNews = lost > 0;
+    for (const message of messages(bytes)) {
+      const event = readRouteEvent(message);
+      if (event === undefined) continue;
+      if (this.#state === undefined) this.#early.push(event);
+      else isNews = this.#state.take(event) || isNews;
+    }
+    if (lost > 0) this.#state = undefined;
+    if (isNews) this.#onChange();
+  }
+}
