@@ -52,23 +52,28 @@ export class Writer {
   }
 
   u16be(value: number): void {
-    this.#view.setUint16(this.#reserve(2), value, false);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, false);
   }
 
   u16host(value: number): void {
-    this.#view.setUint16(this.#reserve(2), value, HOST_IS_LITTLE_ENDIAN);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, HOST_IS_LITTLE_ENDIAN);
   }
 
   u32be(value: number): void {
-    this.#view.setUint32(this.#reserve(4), value, false);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, false);
   }
 
   u32host(value: number): void {
-    this.#view.setUint32(this.#reserve(4), value, HOST_IS_LITTLE_ENDIAN);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, HOST_IS_LITTLE_ENDIAN);
   }
 
   u64be(value: bigint): void {
-    this.#view.setBigUint64(this.#reserve(8), value, false);
+    const at = this.#reserve(8);
+    this.#view.setBigUint64(at, value, false);
   }
 
   raw(bytes: Uint8Array): void {

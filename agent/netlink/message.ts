@@ -100,7 +100,7 @@ const extendedAck = attrs({
 export function readAck(message: Message): Ack | undefined {
   if (message.type !== NLMSG_ERROR) return undefined;
   const { body } = message;
-  const errno = -(body.u32host(0) | 0);
+  const errno = 0 - (body.u32host(0) | 0);
   const refusedBytes = body.u32host(4);
   const { seq } = message;
   if ((message.flags & NLM_F_ACK_TLVS) === 0)

@@ -315,7 +315,7 @@ async function ask<T>(
     else if (received.type >>> 8 === k.NFNL_SUBSYS_NFTABLES)
       visit(readNfgenmsg(received.body).attrs);
     else if (received.type === k.NLMSG_DONE && received.body.bytes.length >= 4) {
-      errno = -(received.body.u32host(0) | 0);
+      errno = 0 - (received.body.u32host(0) | 0);
     }
   }
   return { errno, interrupted };

@@ -1,0 +1,136 @@
+/**
+ * Interfaces and routes of a network namespace over rtnetlink: lists and events. An exchange function or received bytes in, plain
+ * values out. Refuses to know: which interface belongs to whom.
+ * Source: linux include/uapi/linux/rtnetlink.h, struct ifinfomsg and struct rtmsg (v6.12).
+ */
+import { ADDRESS_BITS, type Cidr, type Family } from '../../compiler/model/ip.ts';
+import { AgentError, syscallError } from '../errors.ts';
+import { NetlinkDecodeError, Writer, type Slice } from './codec.ts';
+import { traceNetlink } from './debug.ts';
+import { beginMessage, endMessage, messages, readAck, type Message } from './message.ts';
+import type { Exchanger } from './request.ts';
+import * as schema from './schema/rtnetlink.ts';
+import * as k from './uapi.generated.ts';
+
+/** A network interface. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+}
+
+/** One route of any table. */
+export interface Route {
+  readonly dst: Cidr;
+  /** Interface index; `undefined` for routes without one device (multipath, blackhole). */
+  readonly oif: number | undefined;
+  /** RT_TABLE_*; main is 254. */
+  readonly table: number;
+  /** RTN_*; unicast is 1, local is 2. */
+  readonly type: number;
+}
+
+/** An event of RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE or RTNLGRP_IPV6_ROUTE. */
+export type RouteEvent =
+  | { readonly kind: 'link'; readonly op: 'put' | 'delete'; readonly link: Link }
+  | { readonly kind: 'route'; readonly op: 'put' | 'delete'; readonly route: Route };
+
+const IFINFOMSG_BYTES = 16;
+const RTMSG_BYTES = 12;
+/** AF_INET, AF_INET6; AF_UNSPEC is 0. */
+const ADDRESS_FAMILY: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+const TIMEOUT_MS = 30_000;
+const MAX_ATTEMPTS = 8;
+
+export async function dumpLinks(socket: Exchanger): Promise<Link[]> {
+  const received = await dump(socket, k.RTM_GETLINK, 0, IFINFOMSG_BYTES);
+  return received.flatMap((event) => (event.kind === 'link' ? [event.link] : []));
+}
+
+/** Routes of every table of one family. */
+export async function dumpRoutes(socket: Exchanger, family: Family): Promise<Route[]> {
+  const received = await dump(socket, k.RTM_GETROUTE, ADDRESS_FAMILY[family], RTMSG_BYTES);
+  return received.flatMap((event) => (event.kind === 'route' ? [event.route] : []));
+}
+
+/** `undefined` for other messages and other address families. Throws NetlinkDecodeError. */
+export function readRouteEvent(message: Message): RouteEvent | undefined {
+  switch (message.type) {
+    case k.RTM_NEWLINK:
+      return { kind: 'link', op: 'put', link: readLink(message.body) };
+    case k.RTM_DELLINK:
+      return { kind: 'link', op: 'delete', link: readLink(message.body) };
+    case k.RTM_NEWROUTE:
+    case k.RTM_DELROUTE: {
+      const route = readRoute(message.body);
+      const op = message.type === k.RTM_NEWROUTE ? 'put' : 'delete';
+      return route === undefined ? undefined : { kind: 'route', op, route };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** struct ifinfomsg: u8 family, u8 padding, u16 type, i32 index, u32 flags, u32 change. */
+function readLink(body: Slice): Link {
+  const index = body.u32host(4);
+  const attrs = schema.link.read(body.sub(IFINFOMSG_BYTES, body.bytes.length - IFINFOMSG_BYTES));
+  return { index, name: attrs.name ?? '' };
+}
+
+/** struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags. */
+function readRoute(body: Slice): Route | undefined {
+  const family = ([4, 6] as const).find((known) => ADDRESS_FAMILY[known] === body.u8(0));
+  const prefixLen = body.u8(1);
+  const attrs = schema.route.read(body.sub(RTMSG_BYTES, body.bytes.length - RTMSG_BYTES));
+  if (family === undefined) return undefined;
+  const bits = ADDRESS_BITS[family];
+  const dst = attrs.dst ?? new Uint8Array(bits / 8);
+  if (prefixLen > bits || dst.length * 8 !== bits) {
+    throw new NetlinkDecodeError(`IPv${family} route to ${dst.length} bytes/${prefixLen}`);
+  }
+  const value = dst.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  return {
+    dst: { family, value, prefixLen },
+    oif: attrs.oif,
+    table: attrs.table ?? body.u8(4),
+    type: body.u8(7),
+  };
+}
+
+/** Begins anew when the kernel says that the list changed while it was read. */
+async function dump(
+  socket: Exchanger,
+  type: number,
+  addressFamily: number,
+  headerBytes: number,
+): Promise<RouteEvent[]> {
+  for (let seq = 1; seq <= MAX_ATTEMPTS; seq++) {
+    const writer = new Writer(64);
+    const at = beginMessage(writer, { type, flags: k.NLM_F_REQUEST | k.NLM_F_DUMP, seq });
+    writer.u8(addressFamily);
+    writer.zeros(headerBytes - 1);
+    endMessage(writer, at);
+    traceNetlink('>', writer.finish());
+    const answer = await socket.exchange(writer.finish(), 'dump', seq, TIMEOUT_MS);
+    traceNetlink('<', answer);
+    const events = readDump(answer, type);
+    if (events !== undefined) return events;
+  }
+  const detail = { errno: EINTR };
+  throw new AgentError('ERR_NETLINK_IO', `rtnetlink dump ${type}: changed at each attempt`, detail);
+}
+
+const EINTR = 4;
+
+function readDump(answer: Uint8Array, type: number): RouteEvent[] | undefined {
+  const events: RouteEvent[] = [];
+  for (const message of messages(answer)) {
+    const ack = readAck(message);
+    if (ack !== undefined && ack.errno !== 0)
+      throw syscallError(`rtnetlink dump ${type}`, ack.errno);
+    if ((message.flags & k.NLM_F_DUMP_INTR) !== 0) return undefined;
+    const event = readRouteEvent(message);
+    if (event !== undefined) events.push(event);
+  }
+  return events;
+}

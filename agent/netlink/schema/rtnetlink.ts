@@ -1,0 +1,21 @@
+/**
+ * rtnetlink attributes as tables. Numbers are host order.
+ * Source: linux include/uapi/linux/if_link.h (IFLA_*), include/uapi/linux/rtnetlink.h (RTA_*) (v6.12).
+ */
+import { attrs, bytes, cstr, u32host } from '../codec.ts';
+import * as k from '../uapi.generated.ts';
+
+/** After struct ifinfomsg. */
+export const link = attrs({
+  name: [k.IFLA_IFNAME, cstr],
+  mtuBytes: [k.IFLA_MTU, u32host],
+  master: [k.IFLA_MASTER, u32host],
+});
+
+/** After struct rtmsg; `dst` as many bytes as the family's addresses, absent for prefixes of length 0. */
+export const route = attrs({
+  dst: [k.RTA_DST, bytes],
+  oif: [k.RTA_OIF, u32host],
+  gateway: [k.RTA_GATEWAY, bytes],
+  table: [k.RTA_TABLE, u32host],
+});
