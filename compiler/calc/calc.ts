@@ -7,7 +7,7 @@
  * Only policies that govern a local endpoint are resolved, and only sets that such policies refer to exist. Output is a function of
  * the current resources; work is proportional to the change. No kernel objects, no I/O, no clock.
  */
-import { BUILT_IN_TIERS } from '../model/cluster.ts';
+import { BUILT_IN_PROFILES, BUILT_IN_TIERS } from '../model/cluster.ts';
 import type {
   HostEndpoint,
   NetworkSet,
@@ -42,7 +42,9 @@ export class Calc {
   readonly #resources = new Map<string, Resource>();
   readonly #tiers = new Map<string, Tier>(BUILT_IN_TIERS.map((tier) => [tier.name, tier]));
   readonly #policies = new Map<string, Policy>();
-  readonly #profiles = new Map<string, Profile>();
+  readonly #profiles = new Map<string, Profile>(
+    BUILT_IN_PROFILES.map((profile) => [profile.name, profile]),
+  );
   readonly #locals = new Map<string, WorkloadEndpoint>();
   readonly #workloads = new Map<string, WorkloadEndpoint>();
   /** Local endpoints against policy scopes. */

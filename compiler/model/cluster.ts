@@ -30,6 +30,21 @@ export interface Profile {
   readonly labelsToApply: Labels;
 }
 
+const ALLOW_ALL: readonly Rule[] = [
+  { action: 'allow', index: 0, name: undefined, match: 'everything' },
+];
+
+/** Built in, never from a manifest (specification section 1.0.3). */
+export const BUILT_IN_PROFILES: readonly Profile[] = [
+  {
+    kind: 'Profile',
+    name: 'projectcalico-default-allow',
+    ingress: ALLOW_ALL,
+    egress: ALLOW_ALL,
+    labelsToApply: {},
+  },
+];
+
 /** Protocol number (6, 17 or 132) and port of a container or host port. */
 export interface NamedPort {
   readonly name: string;

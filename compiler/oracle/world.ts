@@ -2,7 +2,7 @@
  * The world that the oracle judges in: every resource as the model has it, the name of this node, a few switches. Lookups
  * are scans over the list: slow, and nothing to keep up to date.
  */
-import { BUILT_IN_TIERS } from '../model/cluster.ts';
+import { BUILT_IN_PROFILES, BUILT_IN_TIERS } from '../model/cluster.ts';
 import type {
   HostEndpoint,
   NetworkSet,
@@ -46,15 +46,6 @@ export interface World {
 /** Whatever carries labels and contributes addresses to selectors. */
 export type Item = WorkloadEndpoint | HostEndpoint | NetworkSet;
 
-/** Always present and not editable (specification section 1.0.3). */
-const DEFAULT_ALLOW: Profile = {
-  kind: 'Profile',
-  name: 'projectcalico-default-allow',
-  ingress: [{ action: 'allow', index: 0, name: undefined, match: 'everything' }],
-  egress: [{ action: 'allow', index: 0, name: undefined, match: 'everything' }],
-  labelsToApply: {},
-};
-
 export function resourcesOf<K extends Resource['kind']>(
   world: World,
   kind: K,
@@ -75,9 +66,10 @@ export function findTier(world: World, name: string): Tier | undefined {
   return resourcesOf(world, 'Tier').find(isNamed) ?? BUILT_IN_TIERS.find(isNamed);
 }
 
+/** The built-in one cannot be replaced; `undefined` = nobody declares it. */
 export function findProfile(world: World, name: string): Profile | undefined {
-  if (name === DEFAULT_ALLOW.name) return DEFAULT_ALLOW;
-  return resourcesOf(world, 'Profile').find((profile) => profile.name === name);
+  const isNamed = (profile: Profile): boolean => profile.name === name;
+  return BUILT_IN_PROFILES.find(isNamed) ?? resourcesOf(world, 'Profile').find(isNamed);
 }
 
 /** Own labels first, then those of the profiles in their order; first hit wins (specification section 2.5). */
