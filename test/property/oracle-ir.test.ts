@@ -1,0 +1,154 @@
+/**
+ * The oracle and the calculation with lowering and IR evaluator agree: on verdict, on what decided and on what was logged, for
+ * random worlds and packets, however the calculation came to the world. FC_RUNS sets the number of runs.
+ */
+import test from 'ava';
+import * as fc from 'fast-check';
+import { Calc } from '../../compiler/calc/calc.ts';
+import { evalProgram } from '../../compiler/ir/eval.ts';
+import type { IrDecision } from '../../compiler/ir/eval.ts';
+import type { Resource, WorkloadEndpoint } from '../../compiler/model/cluster.ts';
+import type { Packet } from '../../compiler/model/packet.ts';
+import { policyId } from '../../compiler/model/policy.ts';
+import type { Decision } from '../../compiler/oracle/decision.ts';
+import { evaluate } from '../../compiler/oracle/evaluate.ts';
+import { explainDecision } from '../../compiler/oracle/explain.ts';
+import { arbitraryPacket, arbitraryResources } from '../support/arbitrary.ts';
+import { Calculated } from '../support/calculated.ts';
+import { NODE, world } from '../support/world.ts';
+
+const RUNS = Number(process.env['FC_RUNS'] ?? 300);
+/** Longer than the idle limit of ava.config.js where the fuzz tier asks for many runs. */
+const TIMEOUT_MS = 60_000 + RUNS * 100;
+const DIRECTIONS = ['ingress', 'egress'] as const;
+const FAMILIES = [4, 6] as const;
+
+const packets = fc.array(fc.oneof(arbitraryPacket(4), arbitraryPacket(6)), {
+  minLength: 10,
+  maxLength: 25,
+});
+
+test('a world put in at once', (t) => {
+  t.timeout(TIMEOUT_MS);
+  fc.assert(
+    fc.property(arbitraryResources, packets, (resources, sent) => {
+      const calc = new Calc(NODE);
+      for (const resource of resources) calc.put(keyOf(resource), resource);
+      const calculated = new Calculated();
+      calculated.apply(calc.flush());
+      assertAgree(resources, calculated, sent);
+    }),
+    { numRuns: RUNS, includeErrorInReport: true },
+  );
+  t.pass();
+});
+
+test('one world turned into another, with flushes between', (t) => {
+  t.timeout(TIMEOUT_MS);
+  const steps = fc.record({
+    before: arbitraryResources,
+    after: arbitraryResources,
+    flushEvery: fc.integer({ min: 1, max: 12 }),
+    sent: packets,
+  });
+  fc.assert(
+    fc.property(steps, ({ before, after, flushEvery, sent }) => {
+      const calc = new Calc(NODE);
+      const calculated = new Calculated();
+      const kept = new Set(after.map(keyOf));
+      const gone = before.map(keyOf).filter((key) => !kept.has(key));
+      const changes = [
+        ...before.map((resource) => () => calc.put(keyOf(resource), resource)),
+        ...after.map((resource) => () => calc.put(keyOf(resource), resource)),
+        ...gone.map((key) => () => calc.delete(key)),
+      ];
+      for (const [index, change] of changes.entries()) {
+        change();
+        if (index % flushEvery === 0) calculated.apply(calc.flush());
+      }
+      calculated.apply(calc.flush());
+      assertAgree(after, calculated, sent);
+      const [actual, expected] = [calculated, fromScratch(after)].map((one) =>
+        fc.stringify(one.setMembers()),
+      );
+      if (actual !== expected) throw new Error(`sets: ${actual}, not ${expected}`);
+    }),
+    { numRuns: RUNS, includeErrorInReport: true },
+  );
+  t.pass();
+});
+
+function fromScratch(resources: readonly Resource[]): Calculated {
+  const calc = new Calc(NODE);
+  for (const resource of resources) calc.put(keyOf(resource), resource);
+  const calculated = new Calculated();
+  calculated.apply(calc.flush());
+  return calculated;
+}
+
+/** Throws with the explanation where the two differ. */
+function assertAgree(
+  resources: readonly Resource[],
+  calculated: Calculated,
+  sent: readonly Packet[],
+): void {
+  const judged = world(resources);
+  const locals = resources.filter(isLocal);
+  const ids = locals.map((endpoint) => endpoint.id).toSorted();
+  const known = [...calculated.endpoints.keys()].toSorted();
+  if (ids.join() !== known.join()) throw new Error(`endpoints ${known.join()}, not ${ids.join()}`);
+  for (const endpoint of locals) {
+    for (const direction of DIRECTIONS) {
+      for (const family of FAMILIES) {
+        const program = calculated.programOf(endpoint.id, direction, family);
+        const memberOf = calculated.memberOf(family);
+        for (const packet of sent.filter((packet) => packet.family === family)) {
+          const actual = printIr(evalProgram(program, packet, memberOf));
+          const expected = evaluate(judged, endpoint, direction, packet);
+          if (actual === printOracle(expected)) continue;
+          throw new Error(
+            `${endpoint.id} ${direction}: IR ${actual}\n${explainDecision(expected)}\n${fc.stringify(packet)}`,
+          );
+        }
+      }
+    }
+  }
+}
+
+function printIr({ verdict, by, logged }: IrDecision): string {
+  const log = logged.map(({ policy, index }) => `${policy}[${index}]`).join(' ');
+  const cause =
+    by.kind === 'rule'
+      ? `${by.rule.policy}[${by.rule.index}]`
+      : by.kind === 'end-of-tier'
+        ? `end of ${by.tier}`
+        : 'no profile';
+  return `${verdict} by ${cause}, logged: ${log}`;
+}
+
+/** The calculation stands a denying rule in for a missing profile. */
+function printOracle({ verdict, decisive, logged }: Decision): string {
+  const log = logged.map(({ policy, index }) => `${policy}[${index}]`).join(' ');
+  if (decisive.kind === 'rule') {
+    const { policy, index } = decisive.rule;
+    return `${verdict} by ${policy}[${index}], logged: ${log}`;
+  }
+  const cause =
+    decisive.reason === 'end-of-tier'
+      ? `end of ${decisive.tier ?? ''}`
+      : decisive.reason === 'missing-profile'
+        ? `${decisive.selectedBy.join('')}[0]`
+        : 'no profile';
+  return `${verdict} by ${cause}, logged: ${log}`;
+}
+
+function isLocal(resource: Resource): resource is WorkloadEndpoint {
+  return resource.kind === 'WorkloadEndpoint' && resource.node === NODE && resource.active;
+}
+
+function keyOf(resource: Resource): string {
+  if (resource.kind === 'Policy') return policyId(resource);
+  if (resource.kind === 'WorkloadEndpoint') return `wep/${resource.id}`;
+  const ns = 'namespace' in resource ? (resource.namespace ?? '') : '';
+  return `${resource.kind}/${ns}/${resource.name}`;
+}
