@@ -77,7 +77,8 @@ export class Writer {
   }
 
   raw(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.#reserve(bytes.length));
+    const at = this.#reserve(bytes.length);
+    this.bytes.set(bytes, at);
   }
 
   zeros(count: number): void {
