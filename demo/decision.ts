@@ -20,9 +20,9 @@ export function describeDecision(names: readonly string[], logRules: ReadonlySet
 
 function describeCounter(name: string): string {
   const tier = END_OF_TIER.exec(name);
-  if (tier !== null) return `end of tier ${tier[2]} (${tier[1]}: policies apply, none decided)`;
+  if (tier !== null) return `end of tier ${tier[2]}: no ${tier[1]} rule allowed it`;
   const profile = NO_PROFILE.exec(name);
-  if (profile !== null) return `no profile allowed it (${profile[1]})`;
+  if (profile !== null) return `end of ${profile[1]}: no profile allowed it`;
   const rule = RULE.exec(name);
   return rule === null ? name : `${rule[2]} ${rule[1]}[${rule[3]}]`;
 }

@@ -29,6 +29,10 @@ import { buildWorld, interfaceName } from './world.ts';
 /** An answer takes well under a millisecond here; where one is expected, a busy machine gets more time. */
 const PATIENCE_MS = { expected: 5000, unexpected: 250 } as const;
 
+const LEGEND =
+  'Decided by: the kernel counters that moved. knp = Kubernetes NetworkPolicy, gnp = GlobalNetworkPolicy, ' +
+  '[n] = its rule, from 0.';
+
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
@@ -56,7 +60,7 @@ async function main(): Promise<number> {
     describeScene();
     await applyPolicies(folder, world.router.path);
     const rows = await probeAll(clients, world.router.path);
-    console.log(`\n${printTable(rows, colours)}\n`);
+    console.log(`\n${printTable(rows, colours)}\n\n${LEGEND}\n`);
     return conclude(rows);
   } finally {
     for (const client of clients.values()) client.close();
