@@ -15,6 +15,7 @@ import { evaluate } from '../../compiler/oracle/evaluate.ts';
 import { explainDecision } from '../../compiler/oracle/explain.ts';
 import { arbitraryPacket, arbitraryResources } from '../support/arbitrary.ts';
 import { Calculated } from '../support/calculated.ts';
+import { keyOf } from '../support/keys.ts';
 import { NODE, world } from '../support/world.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 300);
@@ -68,15 +69,74 @@ test('one world turned into another, with flushes between', (t) => {
       }
       calculated.apply(calc.flush());
       assertAgree(after, calculated, sent);
-      const [actual, expected] = [calculated, fromScratch(after)].map((one) =>
-        fc.stringify(one.setMembers()),
-      );
-      if (actual !== expected) throw new Error(`sets: ${actual}, not ${expected}`);
+      assertSameSets(calculated, fromScratch(after));
     }),
     { numRuns: RUNS, includeErrorInReport: true },
   );
   t.pass();
 });
+
+test('a world edited field by field', (t) => {
+  t.timeout(TIMEOUT_MS);
+  const edits = fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat()), { minLength: 1, maxLength: 10 });
+  fc.assert(
+    fc.property(
+      arbitraryResources,
+      arbitraryResources,
+      edits,
+      packets,
+      (from, donors, list, sent) => {
+        const calc = new Calc(NODE);
+        const calculated = new Calculated();
+        const resources = [...from];
+        for (const resource of resources) calc.put(keyOf(resource), resource);
+        for (const [at, donor, field] of list) {
+          calculated.apply(calc.flush());
+          const edited = edit(resources[at % resources.length], donors, donor, field);
+          if (edited === undefined) continue;
+          resources[at % resources.length] = edited;
+          calc.put(keyOf(edited), edited);
+          calculated.apply(calc.flush());
+          assertAgree(resources, calculated, sent);
+        }
+        assertSameSets(calculated, fromScratch(resources));
+      },
+    ),
+    { numRuns: RUNS, includeErrorInReport: true },
+  );
+  t.pass();
+});
+
+/** What tells resources apart, and what belongs to it. */
+const IDENTITY: ReadonlySet<string> = new Set([
+  'kind',
+  'id',
+  'name',
+  'namespace',
+  'policyKind',
+  'staged',
+]);
+
+/** `resource` with one field taken from a donor of its kind; `undefined` where there is none. */
+function edit(
+  resource: Resource | undefined,
+  donors: readonly Resource[],
+  donor: number,
+  field: number,
+): Resource | undefined {
+  if (resource === undefined) return undefined;
+  const alike = donors.filter(({ kind }) => kind === resource.kind);
+  const from = alike[donor % alike.length];
+  const fields = Object.keys(resource).filter((key) => !IDENTITY.has(key));
+  const key = fields[field % fields.length] as keyof Resource | undefined;
+  if (from === undefined || key === undefined) return undefined;
+  return { ...resource, [key]: from[key] };
+}
+
+function assertSameSets(actual: Calculated, expected: Calculated): void {
+  const [left, right] = [actual, expected].map((one) => fc.stringify(one.setMembers()));
+  if (left !== right) throw new Error(`sets: ${left}, not ${right}`);
+}
 
 function fromScratch(resources: readonly Resource[]): Calculated {
   const calc = new Calc(NODE);
@@ -144,11 +204,4 @@ function printOracle({ verdict, decisive, logged }: Decision): string {
 
 function isLocal(resource: Resource): resource is WorkloadEndpoint {
   return resource.kind === 'WorkloadEndpoint' && resource.node === NODE && resource.active;
-}
-
-function keyOf(resource: Resource): string {
-  if (resource.kind === 'Policy') return policyId(resource);
-  if (resource.kind === 'WorkloadEndpoint') return `wep/${resource.id}`;
-  const ns = 'namespace' in resource ? (resource.namespace ?? '') : '';
-  return `${resource.kind}/${ns}/${resource.name}`;
 }
