@@ -15,7 +15,7 @@ const WORKLOADS = [
   { name: 'b', ifname: 'calib', addresses: ['10.0.0.2', 'fd00::2'] },
 ];
 
-/** `tcp 10.0.0.1:1 > 10.0.0.2:80`, or `<number> <saddr> > <daddr>`, ICMP with type and code 8/0 or 128/0. */
+/** A packet that opens something: from port 40000 to `dport` where the protocol has ports, an echo request for ICMP. */
 function packet(protocol: number, source: string, destination: string, dport = 80): Packet {
   const saddr = toAddress(source);
   const daddr = toAddress(destination);
