@@ -9,12 +9,11 @@ const UNSHARE = ['unshare', '-r', '-n', '--'] as const;
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 const wanted = process.argv.slice(2);
-const [command, ...args] = process.getuid?.() === 0 ? wanted : elevated(wanted);
-if (command === undefined) {
+if (wanted.length === 0) {
   console.error('usage: node scripts/elevate.ts COMMAND [ARGS...]');
   process.exitCode = 2;
 } else {
-  run(command, args);
+  run(process.getuid?.() === 0 ? wanted : elevated(wanted));
 }
 
 function elevated(wanted: readonly string[]): readonly string[] {
@@ -29,7 +28,7 @@ function elevated(wanted: readonly string[]): readonly string[] {
   return wanted;
 }
 
-function run(command: string, args: readonly string[]): void {
+function run([command = '', ...args]: readonly string[]): void {
   const child = spawn(command, args, { stdio: 'inherit' });
   // A terminal sends its signals to the whole group, so the child has them already; a supervisor sends them to us alone.
   for (const signal of FORWARDED) {
@@ -42,13 +41,9 @@ function run(command: string, args: readonly string[]): void {
     process.exitCode = 127;
   });
   child.on('exit', (code, signal) => {
-    if (signal === null) {
-      process.exitCode = code ?? 1;
-      for (const name of FORWARDED) process.removeAllListeners(name);
-      return;
-    }
-    // End the same way, so that whoever waits for us sees it.
     for (const name of FORWARDED) process.removeAllListeners(name);
-    process.kill(process.pid, signal);
+    process.exitCode = code ?? 1;
+    // End the same way, so that whoever waits for us sees it.
+    if (signal !== null) process.kill(process.pid, signal);
   });
 }
