@@ -9,7 +9,6 @@ import { evalProgram } from '../../compiler/ir/eval.ts';
 import type { IrDecision } from '../../compiler/ir/eval.ts';
 import type { Resource, WorkloadEndpoint } from '../../compiler/model/cluster.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
-import { policyId } from '../../compiler/model/policy.ts';
 import type { Decision } from '../../compiler/oracle/decision.ts';
 import { evaluate } from '../../compiler/oracle/evaluate.ts';
 import { explainDecision } from '../../compiler/oracle/explain.ts';

@@ -17,7 +17,7 @@ export const LABEL_KEYS = ['app', 'env'] as const;
 export const LABEL_VALUES = ['a', 'ab', ''] as const;
 
 /** The first five of each family are those that workloads take; the rest belongs to sets, the host or nobody. */
-export const ADDRESSES = [
+export const ADDRESSES: readonly string[] = [
   '10.0.0.1',
   '10.0.0.2',
   '10.0.0.3',
@@ -34,10 +34,10 @@ export const ADDRESSES = [
   '2001:db8::1',
   // The IPv4 address 10.0.0.1 as a number, in the other family.
   '::a00:1',
-] as const;
+];
 
 /** Overlapping, nested, equal; both families; both ends of the space. */
-export const NETS = [
+export const NETS: readonly string[] = [
   '0.0.0.0/0',
   '10.0.0.0/8',
   '10.0.0.0/30',
@@ -50,7 +50,7 @@ export const NETS = [
   'fd00::/8',
   'fd00::2/128',
   '::/96',
-] as const;
+];
 
 export const PORT_NAMES = ['http', 'dns'] as const;
 export const PORTS = [0, 53, 80, 81, 65_535] as const;
