@@ -12,6 +12,7 @@ import type { Native } from '../native/native.ts';
 import { openLog } from '../obs/log.ts';
 import type { Log } from '../obs/log.ts';
 import { DirectorySource } from '../watch/directory.ts';
+import type { FileIssue } from '../watch/file-set.ts';
 import { EXIT } from './exit.ts';
 import { engineConfig } from './load.ts';
 import { manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
@@ -77,6 +78,7 @@ class Agent {
   #network: HostNetworkWatch | undefined;
   #isNetworkStale = true;
   #isLoaded = false;
+  #knownFileIssues: ReadonlySet<string> = new Set();
   #failures = 0;
 
   constructor(
@@ -126,10 +128,17 @@ class Agent {
     const source = new DirectorySource(this.#options.manifests);
     for await (const batch of source.watch(signal)) {
       const findings = this.#engine.take(batch.events);
-      this.#report([...batch.issues.map(fromFileIssue), ...findings.map(fromFinding)]);
+      this.#report([...this.#newFileIssues(batch.issues), ...findings.map(fromFinding)]);
       this.#noteLoad(batch.events.length);
       if (this.#isLoaded) this.#wakeup.set();
     }
+  }
+
+  /** Batches repeat what is still wrong; the log says it once. */
+  #newFileIssues(issues: readonly FileIssue[]): ReportedIssue[] {
+    const known = this.#knownFileIssues;
+    this.#knownFileIssues = new Set(issues.map((issue) => JSON.stringify(issue)));
+    return issues.filter((issue) => !known.has(JSON.stringify(issue))).map(fromFileIssue);
   }
 
   /** The kernel stays untouched until there is something to enforce. */
