@@ -254,7 +254,11 @@ async function dumpSets(socket: Exchanger, note: Note): Promise<Map<string, NftS
   return sets;
 }
 
-/** Empty for a set that is not of our form. */
+/**
+ * Empty for a set that is not of our form. The kernel resumes the walk of a hash set by counting, without noticing that the set
+ * was rehashed in between (a while after many additions): then some elements come twice and as many are missing.
+ * Source: linux net/netfilter/nft_set_hash.c, nft_rhash_walk (v6.12).
+ */
 async function dumpElements(
   socket: Exchanger,
   set: NftSet,
@@ -262,6 +266,17 @@ async function dumpElements(
 ): Promise<Map<string, NftElement>> {
   const byKey = new Map<string, NftElement>();
   if (set.key.length === 0) return byKey;
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const elements = await dumpElementsOnce(socket, set, note);
+    for (const element of elements) byKey.set(elementKey(set, element), element);
+    if (byKey.size === elements.length) return byKey;
+    byKey.clear();
+  }
+  note(false);
+  return byKey;
+}
+
+async function dumpElementsOnce(socket: Exchanger, set: NftSet, note: Note): Promise<NftElement[]> {
   const dumped: Parameters<typeof readElements>[1][number][] = [];
   const request = { table: TABLE_NAME, set: set.name };
   note(
@@ -269,8 +284,7 @@ async function dumpElements(
       for (const element of schema.setElemList.read(attrs).elements ?? []) dumped.push(element);
     }),
   );
-  for (const element of readElements(set, dumped)) byKey.set(elementKey(set, element), element);
-  return byKey;
+  return readElements(set, dumped);
 }
 
 /** Dumps objects of family inet. False = interrupted, or what was to be dumped vanished meanwhile. */
