@@ -30,6 +30,8 @@ export class NetlinkEncodeError extends Error {
   override readonly name = 'NetlinkEncodeError';
 }
 
+const encoder = new TextEncoder();
+
 /** Growing buffer. Offsets stay valid while it grows; `finish` hands out a copy-free view. */
 export class Writer {
   bytes: Uint8Array<ArrayBuffer>;
@@ -79,6 +81,24 @@ export class Writer {
   raw(bytes: Uint8Array): void {
     const at = this.#reserve(bytes.length);
     this.bytes.set(bytes, at);
+  }
+
+  /** UTF-8 with a NUL behind. Names are ASCII, so they are written without an encoder. */
+  cstr(text: string): void {
+    const { length } = text;
+    const at = this.#reserve(length + 1);
+    const { bytes } = this;
+    for (let index = 0; index < length; index++) {
+      const unit = text.charCodeAt(index);
+      if (unit > 0x7f) {
+        this.truncate(at);
+        this.raw(encoder.encode(text));
+        this.u8(0);
+        return;
+      }
+      bytes[at + index] = unit;
+    }
+    bytes[at + length] = 0;
   }
 
   zeros(count: number): void {
@@ -261,16 +281,12 @@ export const bytes: Codec<Uint8Array> = {
   read: (slice) => slice.bytes,
 };
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** UTF-8, NUL-terminated; read up to the first NUL or the end. */
 export const cstr: Codec<string> = {
   nested: false,
-  write: (writer, value) => {
-    writer.raw(encoder.encode(value));
-    writer.u8(0);
-  },
+  write: (writer, value) => writer.cstr(value),
   read: (slice) => {
     const nul = slice.bytes.indexOf(0);
     return decoder.decode(nul < 0 ? slice.bytes : slice.bytes.subarray(0, nul));
