@@ -185,10 +185,20 @@ export function lowerSection(
     const end: NftRule = { exprs: [goTo(section.next)], comment: undefined, origin };
     return lowered(section.name, [...jumps, end], []);
   }
-  const counter: NftCounter = { name: endCounter(section, direction), comment: undefined, origin };
+  const counter = { name: endCounter(section, direction), comment: selectedBy(section), origin };
   const exprs: Expr[] = [{ kind: 'counter', name: counter.name }, ...deny(denyAction)];
   const comment = section.kind === 'tier' ? `end of tier ${section.tier}` : 'no profile allows';
   return lowered(section.name, [...jumps, { exprs, comment, origin }], [counter]);
+}
+
+const MAX_COMMENT_LENGTH = 120;
+
+/** Why the endpoint's packets come here at all; cut to what a comment holds. */
+function selectedBy(section: Section): string | undefined {
+  if (section.policies.length === 0) return undefined;
+  const label = section.kind === 'tier' ? 'selected by' : 'profiles';
+  const text = `${label} ${section.policies.join(', ')}`;
+  return text.length <= MAX_COMMENT_LENGTH ? text : `${text.slice(0, MAX_COMMENT_LENGTH - 3)}...`;
 }
 
 /** `ingress/end-of-tier/default/<hash>` and `ingress/no-profile/<hash>`: implicit denies, both families together. */
