@@ -5,7 +5,7 @@ import { type Metadata, toLabels } from './metadata.ts';
 import { readRequiredName } from './names.ts';
 import { readAddress, uniqueAddresses } from './nets.ts';
 import { readEndpointPorts } from './ports.ts';
-import { type Cursor, fail, readEach, readFields } from './reader.ts';
+import { type Cursor, fail, isAbsent, readEach, readFields } from './reader.ts';
 
 const FIELDS = ['node', 'interfaceName', 'expectedIPs', 'profiles', 'ports'] as const;
 
@@ -13,7 +13,8 @@ export function parseHostEndpoint(spec: Cursor, meta: Metadata): HostEndpoint {
   const fields = readFields(spec, FIELDS, 'scope');
   const interfaceName = readInterfaceName(fields.interfaceName, 'or-all');
   const expectedIPs = uniqueAddresses(readEach(fields.expectedIPs, ADDRESS_EFFECT, readAddress));
-  if (interfaceName === undefined && expectedIPs.length === 0) {
+  const isNamed = !isAbsent(fields.interfaceName) && fields.interfaceName.value !== '';
+  if (!isNamed && expectedIPs.length === 0) {
     const text = 'at least one of interfaceName or expectedIPs must be specified';
     fail(fields.interfaceName, 'interface-missing', text);
   }

@@ -143,7 +143,7 @@ function reportUnknownFields(
     const isMisspelt =
       nearest(
         name,
-        known.filter((other) => !Object.hasOwn(value, other)),
+        known.filter((other) => isAbsent(fieldOf(at, other))),
       ) !== undefined;
     if (unknown === 'strict' || (unknown === 'scope' && isMisspelt))
       fail(field, 'unknown-field', text);
