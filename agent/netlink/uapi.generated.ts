@@ -218,6 +218,28 @@ export const NFT_SET_MAP = 8;
 export const NFT_SET_CONCAT = 128;
 export const NFT_SET_ELEM_INTERVAL_END = 1;
 
+// linux/netfilter/nfnetlink_conntrack.h
+export const NFNL_SUBSYS_CTNETLINK = 1;
+export const IPCTNL_MSG_CT_NEW = 0;
+export const IPCTNL_MSG_CT_GET = 1;
+export const IPCTNL_MSG_CT_DELETE = 2;
+export const CTA_TUPLE_ORIG = 1;
+export const CTA_TUPLE_REPLY = 2;
+export const CTA_ID = 12;
+export const CTA_ZONE = 18;
+export const CTA_FILTER = 25;
+export const CTA_TUPLE_IP = 1;
+export const CTA_TUPLE_PROTO = 2;
+export const CTA_TUPLE_ZONE = 3;
+export const CTA_IP_V4_SRC = 1;
+export const CTA_IP_V4_DST = 2;
+export const CTA_IP_V6_SRC = 3;
+export const CTA_IP_V6_DST = 4;
+export const CTA_FILTER_ORIG_FLAGS = 1;
+export const CTA_FILTER_REPLY_FLAGS = 2;
+export const CTA_FILTER_F_CTA_IP_SRC = 1;
+export const CTA_FILTER_F_CTA_IP_DST = 2;
+
 // linux/rtnetlink.h, linux/if_link.h
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
