@@ -19,6 +19,7 @@ import {
 import { verdictFromAttrs, verdictToAttrs } from './expr.ts';
 import { type setElem, verdict as verdictAttrs } from './schema/nftables.ts';
 import * as k from './uapi.generated.ts';
+import { ELEMENT_FLAGS, ELEMENT_INTERVAL_OPEN, putNumber } from './userdata.ts';
 
 const NESTED = k.NLA_F_NESTED;
 const MASK64 = (1n << 64n) - 1n;
@@ -135,11 +136,10 @@ function valueAfter(type: DataType, last: readonly KeyPart[]): bigint | undefine
   return next >> BigInt(DATA_TYPES[type].lenBytes * 8) === 0n ? next : undefined;
 }
 
-/** NFTNL_UDATA_SET_ELEM_FLAGS: tells nft that the missing end is meant. */
+/** Tells nft that the missing end is meant. */
 function writeOpenFlag(writer: Writer): void {
   const at = writer.beginAttr(k.NFTA_SET_ELEM_USERDATA);
-  writer.raw(Uint8Array.of(1, 4));
-  writer.u32host(1);
+  putNumber(writer, ELEMENT_FLAGS, ELEMENT_INTERVAL_OPEN);
   writer.endAttr(at);
 }
 
