@@ -2,34 +2,11 @@
  * Chains in use, shared and counted. A chain lives while something refers to it; with it live the counters and constant sets of its rules.
  * Comes in: acquire and release by name. Goes out: puts and deletes on the desired table.
  */
+import { Refs } from './refs.ts';
 import type { ConstantSet } from './lower-tests.ts';
 import type { LoweredChain } from './lower-chain.ts';
 import type { NftCounter } from './program.ts';
 import type { Table } from './table.ts';
-
-/** Reference counts by name; `first` and `last` run at the edges. */
-class Refs<T> {
-  readonly #counts = new Map<string, number>();
-  readonly #first: (value: T) => void;
-  readonly #last: (value: T) => void;
-
-  constructor(first: (value: T) => void, last: (value: T) => void) {
-    this.#first = first;
-    this.#last = last;
-  }
-
-  acquire(name: string, value: T): void {
-    const count = this.#counts.get(name) ?? 0;
-    this.#counts.set(name, count + 1);
-    if (count === 0) this.#first(value);
-  }
-
-  release(name: string, value: T): void {
-    const count = this.#counts.get(name) ?? 0;
-    if (count > 1) this.#counts.set(name, count - 1);
-    else if (this.#counts.delete(name)) this.#last(value);
-  }
-}
 
 export class ChainStore {
   readonly #table: Table;
