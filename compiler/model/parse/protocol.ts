@@ -26,7 +26,7 @@ export const TRANSPORTS = { SCTP: 132, TCP: 6, UDP: 17 } as const;
 
 export type TransportName = keyof typeof TRANSPORTS;
 
-export const TRANSPORT_NAMES = ['SCTP', 'TCP', 'UDP'] as const;
+const TRANSPORT_NAMES = ['SCTP', 'TCP', 'UDP'] as const;
 
 export function hasPorts(protocol: number): boolean {
   return TRANSPORT_NAMES.some((name) => TRANSPORTS[name] === protocol);

@@ -27,6 +27,10 @@ import {
 /** What the agent knows that changes the meaning of objects. */
 export type ParseContext = PodContext;
 
+/**
+ * `object` as decoded, one resource and no List (see list.ts). Value and findings are frozen; `got` in a finding is the input
+ * itself. Names are those of `metadata`; two stored objects may read as the same policy.
+ */
 export function parseResource(object: unknown, context: ParseContext): Checked<Resource> {
   const root = rootCursor(object, '');
   const value = attempt(root, LAST_VERSION_STAYS, (at) => readResource(at, context));
