@@ -22,7 +22,7 @@ export interface Cursor {
   readonly effect: string;
 }
 
-/** Enough to mend an object; the rest is counted. */
+/** Of each severity, so that no number of warnings hides an error; enough to mend an object. The rest is counted. */
 const MAX_ISSUES = 100;
 
 export function rootCursor(value: unknown, effect: string): Cursor {
@@ -53,7 +53,8 @@ export function warn(at: Cursor, code: IssueCode, text: string): undefined {
 
 function push(at: Cursor, severity: Issue['severity'], code: IssueCode, message: string): void {
   const { issues } = at.sink;
-  if (issues.length >= MAX_ISSUES) at.sink.dropped++;
+  const listed = issues.reduce((count, issue) => count + (issue.severity === severity ? 1 : 0), 0);
+  if (listed >= MAX_ISSUES) at.sink.dropped++;
   else
     issues.push(
       Object.freeze({ severity, code, path: Object.freeze(at.path), got: at.value, message }),

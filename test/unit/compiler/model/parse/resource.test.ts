@@ -338,6 +338,16 @@ test('findings are limited, and still counted', (t) => {
   t.true(value?.kind === 'Policy' && value.ingress.every(({ match }) => match === 'everything'));
 });
 
+test('no number of warnings hides the error that costs the value', (t) => {
+  const nets = Array.from({ length: 250 }, (_, i) => `10.0.0.${i}`);
+  const ingress = [{ action: 'Allow', source: { nets } }];
+  const { value, issues } = parseResource(calico('NetworkPolicy', { ingress, order: 'x' }), {});
+  t.is(value, undefined);
+  t.true(issues.some(({ severity }) => severity === 'error'));
+  const late = calico('GlobalNetworkPolicy', { ingress, preDNAT: true, doNotTrack: true });
+  t.true(parseResource(late, {}).issues.some(({ code }) => code === 'pre-dnat-and-untracked'));
+});
+
 test('a long value is shortened in the message and whole in the finding', (t) => {
   const selector = `has(${'a'.repeat(400)}`;
   const { issues } = parseResource(calico('NetworkPolicy', { selector }), {});
