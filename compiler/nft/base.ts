@@ -7,8 +7,9 @@
  *   input-to-host    +1  --> to-host                              only when pods may not reach their host
  *   forward-egress   +1  --> from-<endpoint>
  *   forward-ingress  +2  --> to-<endpoint>
+ *   forward-service  +4                                        only when service loops are to be prevented
  */
-import type { Family } from '../model/ip.ts';
+import type { Cidr, Family } from '../model/ip.ts';
 import {
   CT_STATE,
   IFNAME_LOADS,
@@ -41,13 +42,18 @@ import type {
 export interface BaseConfig {
   /** Interfaces with such a name belong to workloads: without a known endpoint they are closed. Empty = none. */
   readonly interfacePrefixes: readonly string[];
-  readonly endpointToHostAction: 'accept' | 'drop';
+  /** `return`: what comes after workload policy in the same hook judges next; without such a stage it accepts. */
+  readonly endpointToHostAction: 'accept' | 'drop' | 'return';
   readonly denyAction: DenyAction;
-  /** Added to every filter hook's priority. */
+  /** Added to every filter hook's priority. Above -200, where connection tracking is. */
   readonly priority: number;
   readonly dropInvalid: boolean;
-  readonly banEncapsulation: boolean;
+  /** Workloads send no VXLAN (UDP to `vxlanPort`), no IP in IP. */
+  readonly banVxlan: boolean;
+  readonly banIpip: boolean;
   readonly vxlanPort: number;
+  /** Forwarded packets to these prefixes found no service; they would loop between us and the router. Empty = none. */
+  readonly serviceLoop: { readonly cidrs: readonly Cidr[]; readonly action: DenyAction };
 }
 
 export const DEFAULT_BASE_CONFIG: BaseConfig = {
@@ -56,8 +62,10 @@ export const DEFAULT_BASE_CONFIG: BaseConfig = {
   denyAction: 'drop',
   priority: 0,
   dropInvalid: true,
-  banEncapsulation: true,
+  banVxlan: true,
+  banIpip: true,
   vxlanPort: 4789,
+  serviceLoop: { cidrs: [], action: 'drop' },
 };
 
 const RAW_PRIORITY = -300;
@@ -106,9 +114,9 @@ export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
     forward('forward-egress', 'iifname', 'egress', config, 1),
     forward('forward-ingress', 'oifname', 'ingress', config, 2),
   ];
-  return config.endpointToHostAction === 'drop'
-    ? [...chains, inputToHost(config), toHost(config)]
-    : chains;
+  if (config.endpointToHostAction === 'drop') chains.push(inputToHost(config), toHost(config));
+  if (config.serviceLoop.cidrs.length > 0) chains.push(serviceLoop(config));
+  return chains;
 }
 
 /** Start of every endpoint chain: specification sections 6.2.1 and 6.2.8. Returns the rules and what they count in. */
@@ -124,10 +132,12 @@ export function endpointPreamble(
   };
   const rules = [acceptEstablished(direction)];
   if (config.dropInvalid) rules.push(denied('invalid-state', ctStateAny(CT_STATE.invalid)));
-  if (direction === 'egress' && config.banEncapsulation) {
+  if (direction === 'egress' && config.banVxlan) {
     const port = BigInt(config.vxlanPort);
-    const vxlan = [...l4proto(UDP), ...rangeMatch('dport', 4, port, port)];
-    rules.push(denied('encapsulation', vxlan), denied('encapsulation', l4proto(IPIP)));
+    rules.push(denied('encapsulation', [...l4proto(UDP), ...rangeMatch('dport', 4, port, port)]));
+  }
+  if (direction === 'egress' && config.banIpip) {
+    rules.push(denied('encapsulation', l4proto(IPIP)));
   }
   return { rules, counters };
 }
@@ -248,6 +258,18 @@ function toHost(config: BaseConfig): LoweredChain {
     rule([...count(counter), ...deny(config.denyAction)], counter.origin),
   ];
   return { ...chain('to-host', rules, [counter]), constants: [essentialSet()] };
+}
+
+/** Behind all other forward stages. Specification section 6.2.7. */
+function serviceLoop(config: BaseConfig): LoweredChain {
+  const { cidrs, action } = config.serviceLoop;
+  const counter = builtInCounter('forward', 'service-loop');
+  const rules = cidrs.map((cidr) => {
+    const match = [...metaNfproto(cidr.family), ...cidrMatch('daddr', cidr)];
+    return rule([...match, ...count(counter), ...deny(action)], counter.origin);
+  });
+  const hook: BaseHook = { hook: 'forward', priority: config.priority + 4 };
+  return base('forward-service', hook, rules, [counter]);
 }
 
 function acceptEstablished(direction: string): NftRule {
