@@ -7,8 +7,9 @@ import type { ApplyReport, Engine } from '../engine/engine.ts';
 import { loadNative } from '../native/native.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { loadManifests } from './load.ts';
-import { manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
-import type { KernelOptions } from './options.ts';
+import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
+import type { ConfiguredOptions, OutputFormat } from './options.ts';
+import { loadSettings } from './settings.ts';
 import { hasErrors, printIssues, printJson, printLine } from './report.ts';
 import type { ReportedIssue } from './report.ts';
 
@@ -20,6 +21,7 @@ export function applyCommand(): Command {
         'transaction to the table "inet picket". Sends only what differs from what the kernel has. The rules stay\n' +
         'enforced until the next apply or cleanup.',
     )
+    .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(nodeOption())
     .addOption(netnsOption())
@@ -33,25 +35,22 @@ Exit codes: 0 applied; 1 nothing applied, the rules in force are unchanged; 2 us
 Example:
   picket apply --manifests /etc/picket/policies --node "$(hostname)"`,
     )
-    .action(async (options: KernelOptions) => {
+    .action(async (options: ConfiguredOptions) => {
       process.exitCode = await apply(options);
     });
 }
 
-async function apply(options: KernelOptions): Promise<number> {
+async function apply(options: ConfiguredOptions): Promise<number> {
+  const config = loadSettings(options, ['manifests', 'node']);
   const native = loadNative();
-  const dataplane = new NetlinkDataplane(native, options.netns);
+  const dataplane = new NetlinkDataplane(native, config.netns);
   try {
-    const { engine, issues, objects } = await loadManifests(
-      options.manifests,
-      options.node,
-      dataplane,
-    );
+    const { engine, issues, objects } = await loadManifests(config, dataplane);
     printIssues(issues, options.output);
-    if (objects === 0) throw nothingToApply(options.manifests);
-    engine.setNetwork(await readHostNetwork(native, options.netns));
+    if (objects === 0) throw nothingToApply(config.manifests);
+    engine.setNetwork(await readHostNetwork(native, config.netns));
     const report = await engine.apply();
-    return printReport(engine, report, issues, options);
+    return printReport(engine, report, issues, { node: config.node, output: options.output });
   } finally {
     dataplane.close();
   }
@@ -68,7 +67,7 @@ function printReport(
   engine: Engine,
   report: ApplyReport,
   issues: readonly ReportedIssue[],
-  options: KernelOptions,
+  options: { readonly node: string; readonly output: OutputFormat },
 ): number {
   const degraded = hasErrors(issues) || report.quarantined.length > 0;
   const counts = {

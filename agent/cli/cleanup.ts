@@ -4,14 +4,10 @@ import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { ApplyError } from '../engine/engine.ts';
 import { loadNative } from '../native/native.ts';
 import { EXIT } from './exit.ts';
-import { netnsOption, outputOption } from './options.ts';
-import type { OutputFormat } from './options.ts';
+import { configOption, netnsOption, outputOption } from './options.ts';
+import type { ConfiguredOptions } from './options.ts';
 import { printJson, printLine } from './report.ts';
-
-interface CleanupOptions {
-  readonly netns: string;
-  readonly output: OutputFormat;
-}
+import { loadSettings } from './settings.ts';
 
 export function cleanupCommand(): Command {
   return new Command('cleanup')
@@ -20,14 +16,17 @@ export function cleanupCommand(): Command {
       'Deletes the table "inet picket" with everything in it, atomically. No other table is read or changed.\n' +
         'From then on Picket enforces nothing. Saying it twice is fine.',
     )
+    .addOption(configOption())
     .addOption(netnsOption())
     .addOption(outputOption())
-    .action(async (options: CleanupOptions) => {
+    .action(async (options: ConfiguredOptions) => {
       process.exitCode = await cleanup(options);
     });
 }
 
-async function cleanup({ netns, output }: CleanupOptions): Promise<number> {
+async function cleanup(options: ConfiguredOptions): Promise<number> {
+  const { netns } = loadSettings(options, []);
+  const { output } = options;
   const dataplane = new NetlinkDataplane(loadNative(), netns);
   try {
     const result = await dataplane.commit([{ op: 'delete-table', origin: 'table inet picket' }]);

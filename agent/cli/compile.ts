@@ -7,13 +7,14 @@ import { printTable } from '../../compiler/nft/print-table.ts';
 import type { Engine } from '../engine/engine.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { loadManifests } from './load.ts';
-import { manifestsOption, nodeOption, outputOption } from './options.ts';
-import type { NodeOptions } from './options.ts';
+import { configOption, manifestsOption, nodeOption, outputOption } from './options.ts';
+import type { ConfiguredOptions } from './options.ts';
+import { loadSettings } from './settings.ts';
 import { hasErrors, printIssues, printJson, printLine } from './report.ts';
 
 type Layer = 'model' | 'ir' | 'nft';
 
-interface CompileOptions extends NodeOptions {
+interface CompileOptions extends ConfiguredOptions {
   readonly emit: Layer;
   readonly endpoint: string | undefined;
 }
@@ -25,6 +26,7 @@ export function compileCommand(): Command {
       'Compiles the manifests for one node and prints one layer: model (the checked resources), ir (per endpoint the\n' +
         'ordered rules) or nft (chains and sets in libnftnl notation). Needs neither root nor a kernel.',
     )
+    .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(nodeOption())
     .addOption(
@@ -40,7 +42,7 @@ export function compileCommand(): Command {
 }
 
 async function compile(options: CompileOptions): Promise<number> {
-  const { engine, issues } = await loadManifests(options.manifests, options.node);
+  const { engine, issues } = await loadManifests(loadSettings(options, ['manifests', 'node']));
   printIssues(issues, options.output);
   engine.compile();
   const endpoints = chooseEndpoints(engine, options.endpoint);

@@ -5,6 +5,7 @@ import { ApplyError } from '../engine/engine.ts';
 import { applyCommand } from './apply.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { compileCommand } from './compile.ts';
+import { configCommand } from './config.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { lintCommand } from './lint.ts';
 import { runCommand } from './run.ts';
@@ -23,6 +24,7 @@ Start here:
   picket compile --manifests DIR --node NAME --emit ir what would be enforced?
   picket apply   --manifests DIR --node NAME           enforce it
   picket run     --manifests DIR --node NAME           enforce it and follow changes
+  picket config  --print-default                       what can be configured?
 
 Exit codes: 0 good, 1 failed, 2 usage, 4 applied but degraded.`,
     );
@@ -31,6 +33,7 @@ Exit codes: 0 good, 1 failed, 2 usage, 4 applied but degraded.`,
     runCommand(),
     compileCommand(),
     lintCommand(),
+    configCommand(),
     cleanupCommand(),
   ]) {
     root.addCommand(command);

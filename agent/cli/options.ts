@@ -1,38 +1,41 @@
 /** Options that several commands share, with one meaning and one help text. */
 import { Option } from 'commander';
+import { DEFAULT_CONFIG_FILE } from './settings.ts';
 
 export type OutputFormat = 'text' | 'json';
 
-export interface ManifestOptions {
-  readonly manifests: string;
+/** What commands that have a configuration take; everything but `output` can be said in the file and the environment too. */
+export interface ConfiguredOptions {
+  readonly config: string | undefined;
+  readonly manifests: string | undefined;
+  readonly node: string | undefined;
+  readonly netns: string | undefined;
   readonly output: OutputFormat;
 }
 
-export interface NodeOptions extends ManifestOptions {
-  readonly node: string;
-}
-
-export interface KernelOptions extends NodeOptions {
-  readonly netns: string;
-}
+export const configOption = (): Option =>
+  new Option(
+    '-c, --config <file>',
+    `configuration; default: ${DEFAULT_CONFIG_FILE} where it exists (see picket config --help)`,
+  );
 
 export const manifestsOption = (): Option =>
   new Option(
     '-m, --manifests <dir>',
     'directory of YAML or JSON manifests, read with its subdirectories',
-  ).makeOptionMandatory();
+  );
 
 export const nodeOption = (): Option =>
   new Option(
     '-n, --node <name>',
     'name of this node: pods whose spec.nodeName equals it are governed here',
-  ).makeOptionMandatory();
+  );
 
 export const netnsOption = (): Option =>
   new Option(
     '--netns <path>',
     'network namespace to work in, as a file like /run/netns/NAME; default: our own',
-  ).default('', 'our own');
+  );
 
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'text for people, json for programs')

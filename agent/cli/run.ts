@@ -1,6 +1,7 @@
 /** `picket run`: stays, follows the directory, the host's links and routes, and changes that others make to our table. */
 import { Command } from 'commander';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Config } from '../config/keys.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { TableWatch } from '../dataplane/table-watch.ts';
 import { HostNetworkWatch } from '../endpoints/host-network.ts';
@@ -14,9 +15,9 @@ import type { Log } from '../obs/log.ts';
 import { DirectorySource } from '../watch/directory.ts';
 import type { FileIssue } from '../watch/file-set.ts';
 import { EXIT } from './exit.ts';
-import { engineConfig } from './load.ts';
-import { manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
-import type { KernelOptions } from './options.ts';
+import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
+import type { ConfiguredOptions, OutputFormat } from './options.ts';
+import { engineConfig, loadSettings } from './settings.ts';
 import { fromFileIssue, fromFinding, printIssue } from './report.ts';
 import type { ReportedIssue } from './report.ts';
 
@@ -34,6 +35,7 @@ export function runCommand(): Command {
         'followed when their interfaces appear or move, and what somebody else changes in the table "inet picket" is\n' +
         'repaired and logged with the process that did it. Stopping leaves the rules in force.',
     )
+    .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(nodeOption())
     .addOption(netnsOption())
@@ -46,19 +48,20 @@ Signals: SIGTERM and SIGINT stop it; the rules stay in force (picket cleanup rem
 Example:
   picket run --manifests /etc/picket/policies --node "$(hostname)" -o json`,
     )
-    .action(async (options: KernelOptions) => {
+    .action(async (options: ConfiguredOptions) => {
       process.exitCode = await run(options);
     });
 }
 
-async function run(options: KernelOptions): Promise<number> {
+async function run(options: ConfiguredOptions): Promise<number> {
+  const config = loadSettings(options, ['manifests', 'node']);
   const log = openLog(options.output);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const native = loadNative();
-  const dataplane = new NetlinkDataplane(native, options.netns);
+  const dataplane = new NetlinkDataplane(native, config.netns);
   try {
-    const agent = new Agent(options, native, dataplane, log, stop);
+    const agent = new Agent({ ...config, output: options.output }, native, dataplane, log, stop);
     await agent.run();
     log.info('stopped; the rules stay in force');
     return EXIT.good;
@@ -67,8 +70,12 @@ async function run(options: KernelOptions): Promise<number> {
   }
 }
 
+interface AgentOptions extends Config {
+  readonly output: OutputFormat;
+}
+
 class Agent {
-  readonly #options: KernelOptions;
+  readonly #options: AgentOptions;
   readonly #native: Native;
   readonly #log: Log;
   readonly #stop: AbortController;
@@ -82,7 +89,7 @@ class Agent {
   #failures = 0;
 
   constructor(
-    options: KernelOptions,
+    options: AgentOptions,
     native: Native,
     dataplane: NetlinkDataplane,
     log: Log,
@@ -93,7 +100,7 @@ class Agent {
     this.#dataplane = dataplane;
     this.#log = log;
     this.#stop = stop;
-    this.#engine = new Engine(engineConfig(options.node), dataplane);
+    this.#engine = new Engine(engineConfig(options), dataplane);
   }
 
   async run(): Promise<void> {
@@ -179,9 +186,9 @@ class Agent {
     }
   }
 
-  async #backOff(error: Error, signal: AbortSignal): Promise<void> {
+  async #backOff(failure: Error, signal: AbortSignal): Promise<void> {
     const waitMs = BACKOFF_MS[Math.min(this.#failures++, BACKOFF_MS.length - 1)] ?? 0;
-    this.#log.error({ error: error.message, waitMs }, 'not applied, the rules in force stay');
+    this.#log.error({ error: failure.message, waitMs }, 'not applied, the rules in force stay');
     this.#isNetworkStale = true;
     this.#engine.doubt();
     await delay(waitMs, undefined, { signal }).catch(() => undefined);

@@ -16,6 +16,7 @@ const AGENT = [
   'agent/netlink',
   'agent/netlink/schema',
   'agent/obs',
+  'agent/config',
   'agent/store',
   'agent/watch',
 ];
@@ -33,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'compiler/oracle': MODEL,
   agent: [],
   'agent/watch': [...PARSE, 'agent', 'agent/obs'],
+  'agent/config': [...PARSE, 'agent/watch'],
   'agent/store': [...PARSE, 'agent', 'agent/watch', 'agent/obs'],
   'agent/endpoints': [
     ...PARSE,

@@ -1,0 +1,99 @@
+/** The configuration that a command runs with: reads the file and the environment, takes the flags, refuses whatever is wrong. */
+import { readFileSync } from 'node:fs';
+import type { BaseConfig } from '../../compiler/nft/base.ts';
+import { printConfigIssue, resolveConfig } from '../config/config.ts';
+import type { ConfigInput, ResolvedConfig } from '../config/config.ts';
+import { rowOf, variableOf } from '../config/keys.ts';
+import type { Config, ConfigName } from '../config/keys.ts';
+import type { EngineConfig } from '../engine/engine.ts';
+import { describeErrno } from '../errors.ts';
+import { CommandError, EXIT } from './exit.ts';
+
+/** Read when no other file is named and it is there. */
+export const DEFAULT_CONFIG_FILE = '/etc/picket/picket.yaml';
+
+export interface SettingsOptions {
+  /** `--config`. */
+  readonly config: string | undefined;
+}
+
+/** Flags that are keys of the configuration too. */
+export type KeyFlags = ConfigInput['flags'];
+
+/** Throws CommandError with exit code 2 for everything that is wrong, and for required keys that nothing sets. */
+export function loadSettings(
+  options: SettingsOptions & KeyFlags,
+  required: readonly ConfigName[],
+): Config {
+  const { config, issues } = readSettings(options);
+  if (issues.length > 0) {
+    const text = issues.map(printConfigIssue).join('\n');
+    throw new CommandError(
+      `the configuration is not used, nothing is changed:\n${text}`,
+      EXIT.usage,
+    );
+  }
+  for (const name of required) {
+    if (config[name] === '') throw new CommandError(missing(name), EXIT.usage);
+  }
+  return config;
+}
+
+/** Without judging the result. Throws CommandError when the file cannot be read. */
+export function readSettings({
+  config: path,
+  node,
+  manifests,
+  netns,
+}: SettingsOptions & KeyFlags): ResolvedConfig & { readonly file: string | undefined } {
+  const file = readConfigFile(path);
+  const flags = { node, manifests, netns: netns === '' ? undefined : netns };
+  return { ...resolveConfig({ file, env: process.env, flags }), file: file?.source };
+}
+
+function readConfigFile(path: string | undefined): ConfigInput['file'] {
+  const source = path ?? DEFAULT_CONFIG_FILE;
+  try {
+    return { source, text: readFileSync(source, 'utf8') };
+  } catch (error) {
+    const { code, errno } = error as NodeJS.ErrnoException;
+    if (path === undefined && (code === 'ENOENT' || code === 'ENOTDIR')) return undefined;
+    const why = errno === undefined ? String(error) : describeErrno(-errno);
+    const message = `reading the configuration ${source}: ${why}`;
+    throw new CommandError(message, EXIT.usage, { cause: error });
+  }
+}
+
+function missing(name: ConfigName): string {
+  const flag = rowOf(name).flag;
+  const also = flag === undefined ? '' : `${flag}, `;
+  return `no ${name}: say it with ${also}${variableOf(name)}, or ${name} in the configuration file`;
+}
+
+/** What the configuration means for the parts of the agent. */
+export function engineConfig(config: Config): EngineConfig {
+  const { workloadSourceSpoofing } = config;
+  return { node: config.node, base: baseConfig(config), parse: { workloadSourceSpoofing } };
+}
+
+const TO_HOST = { Accept: 'accept', Drop: 'drop', Return: 'return' } as const;
+const DENY = { Drop: 'drop', Reject: 'reject' } as const;
+
+function baseConfig(config: Config): BaseConfig {
+  const { serviceLoopPrevention, serviceCidrs } = config;
+  const serviceLoop =
+    serviceLoopPrevention === 'Disabled'
+      ? ({ cidrs: [], action: 'drop' } as const)
+      : { cidrs: serviceCidrs, action: DENY[serviceLoopPrevention] };
+  return {
+    interfacePrefixes: config.interfacePrefixes,
+    endpointToHostAction: TO_HOST[config.endpointToHostAction],
+    denyAction: DENY[config.denyAction],
+    priority: config.filterPriority,
+    dropInvalid: !config.disableConntrackInvalidCheck,
+    banVxlan: !config.allowVxlanPacketsFromWorkloads,
+    banIpip: !config.allowIpipPacketsFromWorkloads,
+    vxlanPort: config.vxlanPort,
+    serviceLoop,
+  };
+}

@@ -1,0 +1,119 @@
+/** Every configuration key, one row each: type, default, meaning. Files, environment, `--help` and the printed default follow from it. */
+import { FLAG, PREFIX, integer, list, pattern, text, word } from './value-types.ts';
+import type { ValueType } from './value-types.ts';
+
+export interface ConfigKey<T> {
+  readonly type: ValueType<T>;
+  readonly default: T;
+  /** One sentence or two, for the printed default file. */
+  readonly doc: string;
+  /** The command-line flag that says the same, where there is one. */
+  readonly flag: string | undefined;
+}
+
+function key<T>(type: ValueType<T>, value: NoInfer<T>, doc: string, flag?: string): ConfigKey<T> {
+  return { type, default: value, doc, flag };
+}
+
+/** IFNAMSIZ is 16 with NUL; a prefix leaves room for one character. */
+const INTERFACE_PREFIX = pattern(
+  /^[a-zA-Z0-9_.-]{1,14}$/,
+  'the start of an interface name: 1 to 14 letters, digits, "_", "-" and "."',
+);
+
+export const CONFIG_KEYS = {
+  node: key(
+    text('the name of this node'),
+    '',
+    'Name of this node: pods whose spec.nodeName equals it are governed here.',
+    '--node',
+  ),
+  manifests: key(
+    text('a directory'),
+    '',
+    'Directory of YAML or JSON manifests, read with its subdirectories.',
+    '--manifests',
+  ),
+  netns: key(
+    text('a file like /run/netns/NAME'),
+    '',
+    'Network namespace to work in, as a file like /run/netns/NAME. Empty: our own.',
+    '--netns',
+  ),
+  interfacePrefixes: key(
+    list(INTERFACE_PREFIX),
+    ['cali'],
+    'Interfaces whose names start so belong to workloads. Without a known endpoint they are closed, both ways. ' +
+      "The first one is also the start of the interface names that are expected for pods, as in Calico's hash.",
+  ),
+  endpointToHostAction: key(
+    word('Accept', 'Drop', 'Return'),
+    'Accept',
+    "What its own egress policy has allowed a workload to send to this host. Calico's built-in default is Drop, its manifests say Accept. " +
+      'Return: host policy judges next; where there is none, it is accepted.',
+  ),
+  denyAction: key(
+    word('Drop', 'Reject'),
+    'Drop',
+    'What denied packets meet. Reject tells the sender with an ICMP error.',
+  ),
+  disableConntrackInvalidCheck: key(
+    FLAG,
+    false,
+    'Judge packets that connection tracking calls invalid by policy, instead of denying them.',
+  ),
+  allowVxlanPacketsFromWorkloads: key(
+    FLAG,
+    false,
+    'Let policy decide on VXLAN packets of workloads, instead of denying them.',
+  ),
+  allowIpipPacketsFromWorkloads: key(
+    FLAG,
+    false,
+    'Let policy decide on IP-in-IP packets of workloads, instead of denying them.',
+  ),
+  vxlanPort: key(integer(1, 65_535), 4789, 'UDP port of VXLAN.'),
+  workloadSourceSpoofing: key(
+    word('Disabled', 'Any'),
+    'Disabled',
+    'Any: pods may also send from the prefixes of their annotation cni.projectcalico.org/allowedSourcePrefixes.',
+  ),
+  filterPriority: key(
+    integer(-199, 1_000),
+    0,
+    'Added to the priority of every filter hook. Below 0 we judge before, above 0 after other tables at "filter".',
+  ),
+  serviceLoopPrevention: key(
+    word('Drop', 'Reject', 'Disabled'),
+    'Drop',
+    'What forwarded packets to serviceCidrs meet that no service has taken: they would bounce between this node and its router.',
+  ),
+  serviceCidrs: key(
+    list(PREFIX),
+    [],
+    'Cluster, external and load-balancer prefixes of services, for serviceLoopPrevention. Empty: nothing is done.',
+  ),
+} as const satisfies Record<string, ConfigKey<unknown>>;
+
+export type ConfigName = keyof typeof CONFIG_KEYS;
+
+/** Every key with its checked value. */
+export type Config = {
+  readonly [K in ConfigName]: (typeof CONFIG_KEYS)[K] extends ConfigKey<infer T> ? T : never;
+};
+
+export const CONFIG_NAMES = Object.keys(CONFIG_KEYS) as readonly ConfigName[];
+
+/** A row as code that does not care for its type sees it. */
+export function rowOf(name: ConfigName): ConfigKey<unknown> {
+  return CONFIG_KEYS[name];
+}
+
+export const DEFAULT_CONFIG = Object.freeze(
+  Object.fromEntries(CONFIG_NAMES.map((name) => [name, rowOf(name).default])),
+) as unknown as Config;
+
+/** `PICKET_VXLAN_PORT` for `vxlanPort`. */
+export function variableOf(name: ConfigName): string {
+  return `PICKET_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
+}
