@@ -2,9 +2,12 @@
  * Forgets tracked connections. Addresses in; every connection of theirs is deleted, in both directions and also where NAT put or
  * took the address. Refuses to know: why, and who owned the addresses.
  *
- * One request per place an address can have makes the kernel delete while it walks its table: nothing is listed. Kernels before
- * 6.8 answer EINVAL to it (they take the tuple for that of one connection); there, entries are listed and deleted one by one.
- * Source: ctnetlink_del_conntrack, ctnetlink_flush_conntrack, ctnetlink_alloc_filter in net/netfilter/nf_conntrack_netlink.c (v6.12).
+ * IPv4: one request per place that an address can have makes the kernel delete while it walks its table, and nothing is listed.
+ * Kernels before 6.8 answer EINVAL to it (they take the tuple for that of one connection); there, entries are listed and deleted one
+ * by one. IPv6 always so: ctnetlink_filter_match_tuple compares IPv6 addresses the wrong way round (seen on 6.18), so such a
+ * request deletes everything but what it names.
+ * Source: ctnetlink_del_conntrack, ctnetlink_flush_conntrack, ctnetlink_filter_match_tuple in
+ *   net/netfilter/nf_conntrack_netlink.c (v6.12).
  */
 import { ADDRESS_BITS } from '../../compiler/model/ip.ts';
 import type { Address, Family } from '../../compiler/model/ip.ts';
@@ -26,7 +29,7 @@ import * as k from './uapi.generated.ts';
 
 type Connection = ValueOf<typeof schema.connection>;
 
-/** Each takes four walks through the kernel's table, all inside one send. */
+/** Each address takes four walks through the kernel's table, all inside one send. */
 const ADDRESSES_PER_REQUEST = 16;
 
 const TIMEOUT_MS = 60_000;
@@ -48,45 +51,46 @@ const FLAG = {
 /** What kernels say that cannot delete by filter. */
 const NO_FILTER = new Set(['EINVAL', 'EOPNOTSUPP']);
 
+/** Connections named in full in one datagram. */
+const CONNECTIONS_PER_REQUEST = 256;
+
 /** Deletes all connections that have one of the addresses at any end. Throws AgentError. */
 export async function deleteConnections(
   socket: Exchanger,
   addresses: readonly Address[],
 ): Promise<void> {
-  for (let start = 0; start < addresses.length; start += ADDRESSES_PER_REQUEST) {
-    const some = addresses.slice(start, start + ADDRESSES_PER_REQUEST);
-    if (!(await deleteByFilter(socket, some))) await deleteOneByOne(socket, some);
+  const left = addresses.filter(({ family }) => family === 6);
+  const some = addresses.filter(({ family }) => family === 4);
+  for (const chunk of chunks(some, ADDRESSES_PER_REQUEST)) {
+    if (!(await deleteByFilter(socket, chunk))) left.push(...chunk);
   }
+  await deleteOneByOne(socket, left);
 }
 
-/** False where the kernel cannot; then nothing has been deleted, or some of what should be. */
+/** False where the kernel cannot; then nothing has been deleted. IPv4 only. */
 async function deleteByFilter(socket: Exchanger, addresses: readonly Address[]): Promise<boolean> {
-  const questions = addresses.flatMap((address) => PLACES.map((place) => ({ address, place })));
-  const errnos = await request(
-    socket,
-    questions.map(({ address, place }) => ({ family: address.family, body: ask(address, place) })),
+  const bodies = addresses.flatMap((address) =>
+    PLACES.map((place) => everythingAt(address, place)),
   );
-  const [errno] = errnos;
+  const [errno] = await request(socket, 4, bodies);
   if (errno === undefined) return true;
   if (NO_FILTER.has(errnoName(errno))) return false;
   throw syscallError('delete connections', errno);
 }
 
-/** For kernels that delete only what is named in full. Those before 5.8 list everything. */
+/** One list per family, however many the addresses. For IPv6, and for kernels that delete only what is named in full. */
 export async function deleteOneByOne(
   socket: Exchanger,
   addresses: readonly Address[],
 ): Promise<void> {
-  for (const address of addresses) {
-    for (const place of PLACES) {
-      const found = await list(socket, address, place);
-      const errnos = await request(
-        socket,
-        found.map(({ original, id, zone }) => ({
-          family: address.family,
-          body: { original, id, zone },
-        })),
-      );
+  for (const family of [4, 6] as const) {
+    const wanted = new Set(
+      addresses.filter((address) => address.family === family).map(addressHex),
+    );
+    const found = wanted.size === 0 ? [] : await list(socket, family, wanted);
+    for (const chunk of chunks(found, CONNECTIONS_PER_REQUEST)) {
+      const bodies = chunk.map(({ original, id, zone }) => ({ original, id, zone }));
+      const errnos = await request(socket, family, bodies);
       // ENOENT: it ended by itself meanwhile.
       const errno = errnos.find((refusal) => errnoName(refusal) !== 'ENOENT');
       if (errno !== undefined) throw syscallError('delete connections', errno);
@@ -94,26 +98,34 @@ export async function deleteOneByOne(
   }
 }
 
+function* chunks<T>(all: readonly T[], size: number): Generator<readonly T[], void, undefined> {
+  for (let start = 0; start < all.length; start += size) yield all.slice(start, start + size);
+}
+
 /** Sends delete requests in one datagram; returns what was refused, as errnos. */
 async function request(
   socket: Exchanger,
-  deletes: readonly { readonly family: Family; readonly body: Connection }[],
+  family: Family,
+  bodies: readonly Connection[],
 ): Promise<number[]> {
-  if (deletes.length === 0) return [];
   const writer = new Writer();
-  deletes.forEach(({ family, body }, index) => {
+  bodies.forEach((body, index) => {
     const flags = k.NLM_F_REQUEST | k.NLM_F_ACK;
     write(writer, k.IPCTNL_MSG_CT_DELETE, flags, index + 1, family, body);
   });
-  const answer = await exchange(socket, writer.finish(), 'acks', deletes.length);
+  const answer = await exchange(socket, writer.finish(), 'acks', bodies.length);
   const acks = [...messages(answer)].flatMap((message) => readAck(message) ?? []);
   return acks.flatMap(({ errno }) => (errno === 0 ? [] : [errno]));
 }
 
-async function list(socket: Exchanger, address: Address, place: Place): Promise<Connection[]> {
-  const writer = new Writer();
-  const flags = k.NLM_F_REQUEST | k.NLM_F_DUMP;
-  write(writer, k.IPCTNL_MSG_CT_GET, flags, 1, address.family, ask(address, place));
+/** Connections of a family that have one of the addresses (as hex) at any end. */
+async function list(
+  socket: Exchanger,
+  family: Family,
+  wanted: ReadonlySet<string>,
+): Promise<Connection[]> {
+  const writer = new Writer(64);
+  write(writer, k.IPCTNL_MSG_CT_GET, k.NLM_F_REQUEST | k.NLM_F_DUMP, 1, family, {});
   const answer = await exchange(socket, writer.finish(), 'dump', 1);
   const found: Connection[] = [];
   for (const message of messages(answer)) {
@@ -121,7 +133,11 @@ async function list(socket: Exchanger, address: Address, place: Place): Promise<
     if (ack !== undefined && ack.errno !== 0) throw syscallError('list connections', ack.errno);
     if (message.type !== typeOf(k.IPCTNL_MSG_CT_NEW)) continue;
     const connection = schema.connection.read(readNfgenmsg(message.body).attrs);
-    if (hasAddress(connection, address, place)) found.push(connection);
+    const isWanted = PLACES.some(({ tuple, end }) => {
+      const bytes = connection[tuple]?.ip?.[`${end}${family}`];
+      return bytes !== undefined && wanted.has(Buffer.from(bytes).toString('hex'));
+    });
+    if (isWanted) found.push(connection);
   }
   return found;
 }
@@ -157,17 +173,12 @@ function write(
   endMessage(writer, at);
 }
 
-/** Everything with the address at this place. */
-function ask(address: Address, { tuple, end }: Place): Connection {
-  const ip = { [`${end}${address.family}` as const]: addressBytes(address) };
+/** Stands for every connection with the IPv4 address at this place. */
+function everythingAt(address: Address, { tuple, end }: Place): Connection {
+  const ip = { [`${end}4` as const]: Buffer.from(addressHex(address), 'hex') };
   return { [tuple]: { ip }, filter: { [tuple]: FLAG[end] } };
 }
 
-function hasAddress(connection: Connection, address: Address, { tuple, end }: Place): boolean {
-  const found = connection[tuple]?.ip?.[`${end}${address.family}`];
-  return found !== undefined && Buffer.compare(found, addressBytes(address)) === 0;
-}
-
-function addressBytes({ family, value }: Address): Uint8Array {
-  return Buffer.from(value.toString(16).padStart(ADDRESS_BITS[family] / 4, '0'), 'hex');
+function addressHex({ family, value }: Address): string {
+  return value.toString(16).padStart(ADDRESS_BITS[family] / 4, '0');
 }
