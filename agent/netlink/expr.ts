@@ -141,8 +141,20 @@ const ENCODERS: { readonly [K in Exclude<Expr['kind'], 'foreign'>]: Encoder<K> }
   })),
 };
 
+/** Bytes of the frozen expressions that many rules share. */
+const SHARED_BYTES = new WeakMap<Expr, Uint8Array>();
+
 /** Writes the inside of one NFTA_LIST_ELEM. Throws NetlinkEncodeError for `foreign`. */
 export function writeExpr(writer: Writer, expr: Expr): void {
+  if (!Object.isFrozen(expr)) return encodeExpr(writer, expr);
+  const known = SHARED_BYTES.get(expr);
+  if (known !== undefined) return writer.raw(known);
+  const at = writer.length;
+  encodeExpr(writer, expr);
+  SHARED_BYTES.set(expr, writer.bytes.slice(at, writer.length));
+}
+
+function encodeExpr(writer: Writer, expr: Expr): void {
   if (expr.kind === 'foreign') throw new NetlinkEncodeError(`foreign expression ${expr.name}`);
   const [name, write] = ENCODERS[expr.kind] as Encoder<Expr['kind']>;
   exprAttrs.write(writer, { name });

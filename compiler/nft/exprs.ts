@@ -45,6 +45,18 @@ export interface Load {
   into(dreg: number): Expr;
 }
 
+/**
+ * Expressions that many rules have in common are one frozen object each, so that an encoder may keep their bytes.
+ */
+function shared<E extends Expr>(expr: E): E {
+  return Object.freeze(expr);
+}
+
+function perRegister(make: (dreg: number) => Expr): (dreg: number) => Expr {
+  const made: (Expr | undefined)[] = [];
+  return (dreg) => (made[dreg] ??= shared(make(dreg)));
+}
+
 const payload = (
   base: 'network' | 'transport',
   offset: number,
@@ -53,13 +65,13 @@ const payload = (
 ): Load => ({
   lenBytes,
   type,
-  into: (dreg) => ({ kind: 'payload', base, offset, lenBytes, dreg }),
+  into: perRegister((dreg) => ({ kind: 'payload', base, offset, lenBytes, dreg })),
 });
 
 const meta = (key: 'l4proto' | 'iifname' | 'oifname', lenBytes: number, type: DataType): Load => ({
   lenBytes,
   type,
-  into: (dreg) => ({ kind: 'meta', key, dreg }),
+  into: perRegister((dreg) => ({ kind: 'meta', key, dreg })),
 });
 
 /** Interface name, 16 bytes, zero padded. */
@@ -122,19 +134,17 @@ export function loadKey(loads: readonly Load[]): Expr[] {
 }
 
 /** `meta nfproto ipv4`. Has to come before every match on network-header fields. */
-export function metaNfproto(family: Family): Expr[] {
-  return [
-    { kind: 'meta', key: 'nfproto', dreg: FIRST_REGISTER },
-    compare('eq', Uint8Array.of(NFPROTO[family])),
-  ];
+export function metaNfproto(family: Family): readonly Expr[] {
+  return FAMILY_TESTS[family];
 }
 
 /** `meta l4proto tcp`, `meta l4proto != tcp`; folds with a following port match to `tcp dport …`. */
-export function l4proto(protocol: number, negate = false): Expr[] {
-  return [
-    { kind: 'meta', key: 'l4proto', dreg: FIRST_REGISTER },
-    compare(negate ? 'neq' : 'eq', Uint8Array.of(protocol)),
-  ];
+export function l4proto(protocol: number, negate = false): readonly Expr[] {
+  const tests = negate ? NOT_PROTOCOL_TESTS : PROTOCOL_TESTS;
+  return (tests[protocol] ??= [
+    L4PROTO,
+    shared(compare(negate ? 'neq' : 'eq', Uint8Array.of(protocol))),
+  ]);
 }
 
 /**
@@ -263,8 +273,14 @@ export function fibLocal(field: 'saddr' | 'daddr'): Expr[] {
 
 /** Ends the rule. */
 export function verdict(value: Verdict): Expr {
-  return { kind: 'verdict', verdict: value };
+  return 'chain' in value ? { kind: 'verdict', verdict: value } : PLAIN_VERDICTS[value.kind];
 }
+
+const PLAIN_VERDICTS = {
+  accept: shared({ kind: 'verdict', verdict: { kind: 'accept' } }),
+  drop: shared({ kind: 'verdict', verdict: { kind: 'drop' } }),
+  return: shared({ kind: 'verdict', verdict: { kind: 'return' } }),
+} as const satisfies Record<string, Expr>;
 
 export function jump(chain: string): Expr {
   return verdict({ kind: 'jump', chain });
@@ -328,3 +344,15 @@ function padded(bytes: Uint8Array, lenBytes: number): Uint8Array {
   out.set(bytes.subarray(0, lenBytes));
   return out;
 }
+
+const NFPROTO_LOAD = shared({ kind: 'meta', key: 'nfproto', dreg: FIRST_REGISTER });
+const L4PROTO = shared({ kind: 'meta', key: 'l4proto', dreg: FIRST_REGISTER });
+
+const FAMILY_TESTS: Readonly<Record<Family, readonly Expr[]>> = {
+  4: [NFPROTO_LOAD, shared(compare('eq', Uint8Array.of(NFPROTO[4])))],
+  6: [NFPROTO_LOAD, shared(compare('eq', Uint8Array.of(NFPROTO[6])))],
+};
+
+/** By protocol number. */
+const PROTOCOL_TESTS: (readonly Expr[])[] = [];
+const NOT_PROTOCOL_TESTS: (readonly Expr[])[] = [];

@@ -50,7 +50,7 @@ export function lowerTests(
 ): LoweredTests {
   const constants: ConstantSet[] = [];
   const needsFamily = tests.some((test) => fieldsOf(test).some(isAddress));
-  let alternatives: Expr[][] = [needsFamily ? metaNfproto(family) : []];
+  let alternatives: (readonly Expr[])[] = [needsFamily ? metaNfproto(family) : []];
   for (const test of inLoadOrder(tests)) {
     const choices =
       test.kind === 'ranges'
@@ -96,7 +96,7 @@ function lowerRanges(
   test: Test & { kind: 'ranges' },
   family: Family,
   constants: ConstantSet[],
-): Expr[] {
+): readonly Expr[] {
   const [range, ...more] = test.ranges;
   if (range === undefined) throw new RangeError(`no range for ${test.field}`);
   const inline = more.length === 0 ? lowerRange(test.field, range, family, test.negate) : undefined;
@@ -112,7 +112,7 @@ function lowerRange(
   { first, last }: Range,
   family: Family,
   negate: boolean,
-): Expr[] | undefined {
+): readonly Expr[] | undefined {
   switch (FIELDS[field].kind) {
     case 'address': {
       const cidr = rangeToCidr(family, first, last);
