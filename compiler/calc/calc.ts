@@ -29,6 +29,7 @@ import { comparePolicies, compareTiers } from './order.ts';
 import type { OrderedTier } from './order.ts';
 import { PeerSets } from './peer-sets.ts';
 import { resolvePolicy } from './peers.ts';
+import { isSame } from './same.ts';
 import type {
   CalcChanges,
   ResolvedDirection,
@@ -268,6 +269,7 @@ export class Calc {
     const entry = this.#inUse.get(id);
     if (entry === undefined) return;
     const resolved = this.#resolvePolicy(id);
+    if (isAlike(resolved, entry.resolved)) return;
     for (const spec of resolved.sets.values()) this.#peers.acquire(spec);
     for (const spec of entry.resolved.sets.values()) this.#peers.release(spec.id);
     entry.resolved = resolved;
@@ -298,6 +300,11 @@ function isEnforcedOnWorkloads(policy: Policy): boolean {
 function isPlacedAlike(a: Policy, b: Policy): boolean {
   const types = [...a.types].sort().join();
   return a.tier === b.tier && a.order === b.order && types === [...b.types].sort().join();
+}
+
+/** Same rules over the same sets: labels and order of the object play no part. */
+function isAlike(a: ResolvedPolicy, b: ResolvedPolicy): boolean {
+  return isSame(a.ingress, b.ingress) && isSame(a.egress, b.egress);
 }
 
 function tierFor(
