@@ -103,8 +103,13 @@ const CODE_OF_ERRNO: { readonly [name: string]: FaultCode } = {
 /** The kernel or the addon answered `errno` (positive) to what `doing` names. */
 export function syscallError(doing: string, errno: number): AgentError<SyscallDetail> {
   const code = CODE_OF_ERRNO[errnoName(errno)] ?? 'ERR_NETLINK_IO';
-  return new AgentError(code, `${doing}: ${describeErrno(errno)}`, { errno });
+  const hint = errnoName(errno) === 'EPERM' ? `; ${NEEDED_CAPABILITY}` : '';
+  return new AgentError(code, `${doing}: ${describeErrno(errno)}${hint}`, { errno });
 }
+
+/** What EPERM to a netlink message means: nfnetlink_rcv in net/netfilter/nfnetlink.c and rtnetlink_rcv_msg (v6.12). */
+export const NEEDED_CAPABILITY =
+  'it takes the capability CAP_NET_ADMIN in the network namespace: run as root, or give it to the service';
 
 /** Names as the kernel's headers have them; where two names share a number, the one netlink uses. */
 const ERRNO_NAMES: ReadonlyMap<number, string> = new Map([

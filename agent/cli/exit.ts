@@ -10,10 +10,17 @@ export const EXIT = {
 /** A failure whose message says it all; printed without a stack. */
 export class CommandError extends Error {
   readonly exitCode: number;
+  /** What programs get beside the message, with `-o json`. */
+  readonly details: object;
 
-  constructor(message: string, exitCode: number = EXIT.failed, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    exitCode: number = EXIT.failed,
+    options: ErrorOptions & { readonly details?: object } = {},
+  ) {
     super(message, options);
     this.name = 'CommandError';
     this.exitCode = exitCode;
+    this.details = options.details ?? {};
   }
 }

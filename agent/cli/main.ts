@@ -8,6 +8,7 @@ import { compileCommand } from './compile.ts';
 import { configCommand } from './config.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { lintCommand } from './lint.ts';
+import { printLine } from './report.ts';
 import { runCommand } from './run.ts';
 
 function program(): Command {
@@ -44,6 +45,12 @@ Exit codes: 0 good, 1 failed, 2 usage, 4 applied but degraded.`,
   return root;
 }
 
+/** The command that was given was told to answer as JSON. */
+function wantsJson(root: Command): boolean {
+  const command = root.commands.find((each) => each.name() === root.args[0]);
+  return command?.opts()['output'] === 'json';
+}
+
 /** Exit code and text of anything that ends a command early. */
 function ending(error: unknown): { exitCode: number; message: string | undefined } {
   if (error instanceof CommanderError) {
@@ -58,14 +65,19 @@ function ending(error: unknown): { exitCode: number; message: string | undefined
   throw error;
 }
 
+const root = program();
 try {
-  const root = program();
   if (process.argv.length <= 2) {
     root.outputHelp();
     process.exitCode = EXIT.usage;
   } else await root.parseAsync();
 } catch (error) {
   const { exitCode, message } = ending(error);
-  if (message !== undefined) process.stderr.write(`picket: ${message}\n`);
+  if (message !== undefined) {
+    process.stderr.write(`picket: ${message}\n`);
+    const details = error instanceof CommandError ? error.details : {};
+    // One line, so that it fits behind the log of `run` too.
+    if (wantsJson(root)) printLine(JSON.stringify({ error: message, ...details }));
+  }
   process.exitCode = exitCode;
 }

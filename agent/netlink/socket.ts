@@ -137,7 +137,11 @@ function openError({ protocol, netnsPath }: SocketOptions, errno: number): Agent
     case 'ENOENT':
     case 'ENOTDIR':
     case 'ENAMETOOLONG':
-      return new AgentError('ERR_NETNS', `${where}: there is no such file`, detail);
+      return new AgentError(
+        'ERR_NETNS',
+        `${where}: there is no such file; "ip netns list" names those below /run/netns, without --netns it is our own`,
+        detail,
+      );
     case 'EINVAL':
     case 'ENXIO':
       return new AgentError('ERR_NETNS', `${where}: the file is not a network namespace`, detail);
@@ -145,6 +149,12 @@ function openError({ protocol, netnsPath }: SocketOptions, errno: number): Agent
       return new AgentError(
         'ERR_NO_PERMISSION',
         `${where}: ${describeErrno(errno)}; entering a namespace needs CAP_SYS_ADMIN`,
+        detail,
+      );
+    case 'EACCES':
+      return new AgentError(
+        'ERR_NO_PERMISSION',
+        `${where}: ${describeErrno(errno)}; a path below /proc of another user's process needs CAP_SYS_PTRACE`,
         detail,
       );
     default:
