@@ -1,0 +1,147 @@
+/**
+ * `npm run bench`: the figures that the issues name, as ratios within one run, because machines are noisy. Prints a table and writes
+ * bench/results.json. Needs the kernel and the nft program; works in a network namespace of its own.
+ */
+import { writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import { NetlinkDataplane } from '../agent/dataplane/netlink-dataplane.ts';
+import { Engine } from '../agent/engine/engine.ts';
+import { loadNative } from '../agent/native/native.ts';
+import { DEFAULT_BASE_CONFIG } from '../compiler/nft/base.ts';
+import { openNetns } from '../test/support/netns.ts';
+import type { Netns } from '../test/support/netns.ts';
+import { requireSystemTool } from '../test/support/tools.ts';
+import { NODE, bigSet, cluster, pod } from './world.ts';
+
+interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly note: string;
+}
+
+const figures: Figure[] = [];
+
+function record(name: string, value: number, unit: string, note = ''): void {
+  figures.push({ name, value: Number(value.toPrecision(4)), unit, note });
+  process.stdout.write(`${name.padEnd(62)} ${value.toPrecision(4).padStart(10)} ${unit} ${note}\n`);
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; result: T }> {
+  const start = performance.now();
+  const result = await work();
+  return { ms: performance.now() - start, result };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+async function withEngine<T>(work: (engine: Engine, netns: Netns) => Promise<T>): Promise<T> {
+  const netns = await openNetns();
+  const dataplane = new NetlinkDataplane(loadNative(), netns.path);
+  try {
+    return await work(
+      new Engine({ node: NODE, base: DEFAULT_BASE_CONFIG, parse: {} }, dataplane),
+      netns,
+    );
+  } finally {
+    dataplane.close();
+    await netns.close();
+  }
+}
+
+/** One pod's address into sets of 100,000, event to commit, against `nft add element` on the same table. */
+async function oneAddress(nft: string): Promise<void> {
+  await withEngine(async (engine, netns) => {
+    engine.take([
+      ...cluster({ localPods: 10, remotePods: 100, policies: 200 }),
+      ...bigSet(100_000),
+    ]);
+    await engine.apply();
+    const ours: number[] = [];
+    for (let i = 0; i < 51; i++) {
+      const event = pod(`extra-${i}`, 1, 'other', `10.200.0.${i}`);
+      const { ms } = await timed(async () => {
+        engine.take([event]);
+        await engine.apply();
+      });
+      ours.push(ms);
+    }
+    const [set] = [...engine.table.sets.desired.keys()].filter((name) => {
+      return name.startsWith('selector4/') && engine.table.elementsOf(name).length > 100_000;
+    });
+    const theirs: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const command = ['add', 'element', 'inet', 'picket', set ?? '', `{ 10.201.0.${i} }`];
+      theirs.push((await timed(() => netns.run(nft, command))).ms);
+    }
+    record(
+      'one pod address into a set of 100,000, event to commit',
+      median(ours),
+      'ms',
+      'median of 51',
+    );
+    record('the same by nft add element', median(theirs), 'ms', 'median of 3');
+    record('nft / Picket (aim: at least 200)', median(theirs) / median(ours), 'x');
+  });
+}
+
+/** 250 local pods, 1,000 policies, 10,000 remote pods: compile and apply, against `nft -f` of the equivalent text. */
+async function fullApply(nft: string): Promise<void> {
+  const events = cluster({ localPods: 250, remotePods: 10_000, policies: 1_000 });
+  const { text, ms } = await withEngine(async (engine, netns) => {
+    const whole = await timed(async () => {
+      engine.take(events);
+      await engine.apply();
+    });
+    const listed = await netns.run(nft, ['list', 'ruleset']);
+    return { text: listed, ms: whole.ms };
+  });
+  const netns = await openNetns();
+  try {
+    const load = await timed(() => netns.run(nft, ['-f', '-'], text));
+    record('250 local pods, 1,000 policies, 10,000 remote: compile and apply', ms, 'ms');
+    record('nft -f of the equivalent text', load.ms, 'ms');
+    record('nft / Picket (aim: over 1)', load.ms / ms, 'x');
+    record('peak resident memory so far', process.resourceUsage().maxRSS / 1024, 'MiB');
+  } finally {
+    await netns.close();
+  }
+}
+
+/** Growth of the time from 100 to 1,000 to 10,000 policies; exponent 1 = proportional. */
+async function growth(): Promise<void> {
+  const times: number[] = [];
+  const sizes = [100, 1_000, 10_000];
+  for (const policies of sizes) {
+    const events = cluster({ localPods: 250, remotePods: 1_000, policies });
+    const { ms } = await withEngine((engine) =>
+      timed(async () => {
+        engine.take(events);
+        await engine.apply();
+      }),
+    );
+    times.push(ms);
+    record(`${policies} policies, 250 local pods, 1,000 remote: compile and apply`, ms, 'ms');
+  }
+  const [first = 1, second = 1, third = 1] = times;
+  record('growth exponent 100 to 1,000 policies', Math.log10(second / first), '', 'aim: about 1');
+  record(
+    'growth exponent 1,000 to 10,000 policies',
+    Math.log10(third / second),
+    '',
+    'aim: about 1',
+  );
+}
+
+const nft = requireSystemTool('nft');
+const machine = `${os.cpus()[0]?.model ?? 'unknown'}, ${os.cpus().length} cores, kernel ${os.release()}, Node ${process.version}`;
+process.stdout.write(`${machine}\n\n`);
+await oneAddress(nft);
+await fullApply(nft);
+await growth();
+await writeFile(
+  new URL('results.json', import.meta.url),
+  `${JSON.stringify({ machine, figures }, undefined, 2)}\n`,
+);
