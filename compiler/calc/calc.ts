@@ -19,6 +19,7 @@ import type {
 } from '../model/cluster.ts';
 import { hostCidr } from '../model/ip.ts';
 import { policyId } from '../model/policy.ts';
+import { compareUtf8 } from '../model/text-order.ts';
 import type { Direction, Policy } from '../model/policy.ts';
 import { LabelIndex } from '../selector/label-index.ts';
 import { policyScope } from '../selector/scope.ts';
@@ -40,7 +41,10 @@ import type {
 
 export class Calc {
   readonly #node: string;
-  readonly #resources = new Map<string, Resource>();
+  /** Object key to what the object is to policy, and back to the objects that claim to be it. */
+  readonly #identities = new Map<string, string>();
+  readonly #claims = new Map<string, Map<string, Resource>>();
+  readonly #inForce = new Map<string, Resource>();
   readonly #tiers = new Map<string, Tier>(BUILT_IN_TIERS.map((tier) => [tier.name, tier]));
   readonly #policies = new Map<string, Policy>();
   readonly #profiles = new Map<string, Profile>(
@@ -62,21 +66,28 @@ export class Calc {
     this.#node = node;
   }
 
-  /** `key` identifies the object at its source; a second put replaces it. */
+  /**
+   * `key` identifies the object at its source; a second put replaces it. When two objects are the same thing to policy (a Profile and the
+   * Namespace it would be made from), the lowest key counts, and the other takes over when that goes.
+   */
   put(key: string, resource: Resource): void {
-    const before = this.#resources.get(key);
-    this.#resources.set(key, resource);
-    if (before !== undefined && identityOf(before) !== identityOf(resource)) {
-      this.#change(before, undefined);
-      this.#change(undefined, resource);
-    } else this.#change(before, resource);
+    const identity = identityOf(resource);
+    const before = this.#identities.get(key);
+    if (before !== undefined && before !== identity) this.delete(key);
+    this.#identities.set(key, identity);
+    const claims = this.#claims.get(identity) ?? new Map<string, Resource>();
+    this.#claims.set(identity, claims.set(key, resource));
+    this.#elect(identity);
   }
 
   delete(key: string): void {
-    const before = this.#resources.get(key);
-    if (before === undefined) return;
-    this.#resources.delete(key);
-    this.#change(before, undefined);
+    const identity = this.#identities.get(key);
+    if (identity === undefined) return;
+    this.#identities.delete(key);
+    const claims = this.#claims.get(identity);
+    claims?.delete(key);
+    if (claims?.size === 0) this.#claims.delete(identity);
+    this.#elect(identity);
   }
 
   /** Drains what changed. */
@@ -99,6 +110,16 @@ export class Calc {
     this.#dirtyPolicies.clear();
     for (const id of released) this.#release(id, policies);
     return { endpoints, policies, sets: this.#peers.takeDeltas() };
+  }
+
+  #elect(identity: string): void {
+    const claims = [...(this.#claims.get(identity) ?? [])];
+    const [, winner] = claims.sort(([a], [b]) => compareUtf8(a, b))[0] ?? [];
+    const before = this.#inForce.get(identity);
+    if (winner === before) return;
+    if (winner === undefined) this.#inForce.delete(identity);
+    else this.#inForce.set(identity, winner);
+    this.#change(before, winner);
   }
 
   #change(before: Resource | undefined, after: Resource | undefined): void {
@@ -326,6 +347,10 @@ function idsOf(endpoint: ResolvedEndpoint): string[] {
 }
 
 function identityOf(resource: Resource): string {
+  return `${resource.kind}/${nameOf(resource)}`;
+}
+
+function nameOf(resource: Resource): string {
   switch (resource.kind) {
     case 'Policy':
       return policyId(resource);
