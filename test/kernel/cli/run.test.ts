@@ -1,0 +1,134 @@
+/** `picket run` as a user runs it: the kernel follows files and interfaces; stopping, however, leaves the rules. */
+import { caliInterfaceName } from '../../../agent/endpoints/placement.ts';
+import { Bench, policy, until, WEB, type Ended } from '../../support/cli.ts';
+import { kernelTest } from '../../support/needs.ts';
+import { runIp } from '../../support/netns.ts';
+
+const CAPS = ['netns', 'addon'] as const;
+const GOOD = { 'web.yaml': WEB, 'policy.yaml': policy('first') };
+
+/** Another pod of the node, in a file of its own. */
+const API = `apiVersion: v1
+kind: Pod
+metadata: {name: api, namespace: shop, labels: {app: web}}
+spec: {nodeName: n1, containers: [{name: c, image: i}]}
+status: {phase: Running, podIP: 10.0.0.2, podIPs: [{ip: 10.0.0.2}]}
+`;
+
+kernelTest(
+  'run: files are added, replaced, broken and removed, and the kernel follows',
+  CAPS,
+  (t) =>
+    Bench.with(GOOD, async (bench) => {
+      const agent = await bench.startApplied();
+      t.deepEqual(await bench.policies(), ['first']);
+
+      bench.write('more.yaml', policy('second'));
+      await bench.untilPolicies('first', 'second');
+      bench.write('more.yaml', policy('third'));
+      await bench.untilPolicies('first', 'third');
+
+      const seen = agent.log().length;
+      const generation = await bench.generation();
+      bench.write('more.yaml', policy('broken').replace('spec:', 'spec: ['));
+      await agent.logged(/the last good version of this file stays in force/, seen);
+      t.deepEqual(await bench.policies(), ['first', 'third']);
+      t.is(await bench.generation(), generation, 'nothing was sent');
+
+      bench.write('more.yaml', policy('mended'));
+      await bench.untilPolicies('first', 'mended');
+      bench.remove('more.yaml');
+      await bench.untilPolicies('first');
+
+      bench.write('api.yaml', API);
+      await until('chains of the new pod', async () => {
+        const table = await bench.table();
+        return table?.chains.has('to-shop/api') === true && table.chains.has('from-shop/api');
+      });
+
+      const { exitCode, stdout, stderr } = await agent.stop();
+      t.is(exitCode, 0);
+      t.is(stderr, '');
+      for (const line of stdout.split('\n')) t.notThrows(() => void JSON.parse(line), line);
+      t.deepEqual(await bench.policies(), ['first'], 'the rules stay');
+    }),
+);
+
+kernelTest('run: an interface that appears later is governed', CAPS, (t) =>
+  Bench.with(GOOD, async (bench) => {
+    const agent = await bench.startApplied();
+    const isFoundByAddress = async (): Promise<boolean> =>
+      ((await bench.table())?.elements.get('to-address4')?.size ?? 0) > 0;
+    t.true(await isFoundByAddress());
+    const name = caliInterfaceName('cali', 'shop', 'web');
+    await runIp(bench.netns, [`link add ${name} type veth peer name peer0`]);
+    await until('dispatch by the new interface alone', async () => !(await isFoundByAddress()));
+    t.is((await bench.table())?.elements.get('to-interface')?.size, 1);
+    await runIp(bench.netns, [`link delete ${name}`]);
+    await until('dispatch by address again', isFoundByAddress);
+
+    await runIp(bench.netns, [
+      'link add tap7 type veth peer name peer7',
+      'link set tap7 up',
+      'route add 10.0.0.1/32 dev tap7',
+    ]);
+    await until("dispatch by the route's interface", async () => !(await isFoundByAddress()));
+    t.is((await agent.stop()).exitCode, 0);
+  }),
+);
+
+kernelTest('run: starts with an empty directory and waits', CAPS, (t) =>
+  Bench.with({}, async (bench) => {
+    const agent = bench.start();
+    await agent.logged(/^no usable manifest yet/);
+    t.is(await bench.table(), undefined);
+    bench.write('all.yaml', `${WEB}---\n${policy('late')}`);
+    await bench.untilPolicies('late');
+    bench.remove('.');
+    await agent.logged(/the directory cannot be read/);
+    t.deepEqual(await bench.policies(), ['late'], 'a directory that is gone removes nothing');
+  }),
+);
+
+kernelTest('run: a restart with unchanged input sends nothing', CAPS, (t) =>
+  Bench.with(GOOD, async (bench) => {
+    const first = await bench.startApplied();
+    await first.stop('SIGKILL');
+    t.deepEqual(await bench.policies(), ['first'], 'kill -9 leaves the rules');
+    const generation = await bench.generation();
+    const second = bench.start();
+    await second.logged(/^in sync/);
+    t.is(await bench.generation(), generation);
+    t.deepEqual(
+      second.log().filter(({ msg }) => msg === 'applied'),
+      [],
+    );
+    bench.write('policy.yaml', policy('second'));
+    await bench.untilPolicies('second');
+  }),
+);
+
+kernelTest(
+  'run: a second one for the same namespace is refused, one for another is not',
+  CAPS,
+  (t) =>
+    Bench.with(GOOD, async (bench) => {
+      const agent = await bench.startApplied();
+      const refused: Promise<Ended> = bench.start().ended;
+      await Bench.with(GOOD, async (other) => {
+        await other.startApplied();
+      });
+      const { exitCode, stdout, stderr } = await refused;
+      t.is(exitCode, 1);
+      t.regex(
+        stderr,
+        new RegExp(`another picket run \\(process ${agent.pid}\\) governs this network namespace`),
+      );
+      t.is(stdout, JSON.stringify({ error: stderr.replace('picket: ', '') }));
+
+      // A successor that starts before the predecessor has ended waits for it.
+      const successor = bench.start();
+      t.is((await agent.stop()).exitCode, 0);
+      await successor.logged(/^in sync/);
+    }),
+);
