@@ -27,6 +27,7 @@ const EBADF = 9;
 const EBUSY = 16;
 const EINVAL = 22;
 const EMSGSIZE = 90;
+const ENOBUFS = 105;
 const ETIMEDOUT = 110;
 const ECANCELED = 125;
 
@@ -200,6 +201,19 @@ kernelTest('a refused batch answers at once with every error', ['addon', 'netns'
         [21, -ENOENT],
       ]);
     });
+  }),
+);
+
+kernelTest('lost acks end an exchange at once, as ENOBUFS', ['addon', 'netns', 'nft'], (t) =>
+  withNetns(async (netns) => {
+    const handle = native().open(NETLINK_NETFILTER, netns.path, BUFFER, 4096);
+    const parts = Array.from({ length: 500 }, (_, i) => newTable(11 + i, `t${i}`));
+    const lost = await native().exchange(handle, batch(10, parts), 'acks', 510, 60_000);
+    t.is(lost.errno, ENOBUFS);
+    t.true(acks(lost.bytes).length < parts.length);
+    const again = batch(600, [newTable(601, 'again')]);
+    t.is((await native().exchange(handle, again, 'acks', 601, 5000)).errno, 0);
+    native().close(handle);
   }),
 );
 
