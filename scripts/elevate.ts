@@ -3,7 +3,7 @@
  * signals. Root: as it is. Otherwise inside `unshare -rn` (a user namespace in which we are root over a network namespace of our
  * own), and where that is forbidden as it is, after saying on stderr what will be missing. Refuses to know: what the command does.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 
 const UNSHARE = ['unshare', '-r', '-n', '--'] as const;
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
@@ -29,13 +29,15 @@ function elevated(wanted: readonly string[]): readonly string[] {
 }
 
 function run([command = '', ...args]: readonly string[]): void {
-  const child = spawn(command, args, { stdio: 'inherit' });
-  // A terminal sends its signals to the whole group, so the child has them already; a supervisor sends them to us alone.
+  let child: ChildProcess | undefined;
+  // Before the child exists, so that no signal can end us and leave it behind. A terminal sends its signals to the whole group,
+  // so the child has them already; a supervisor sends them to us alone.
   for (const signal of FORWARDED) {
     process.on(signal, () => {
-      if (!process.stdin.isTTY || signal === 'SIGTERM') child.kill(signal);
+      if (!process.stdin.isTTY || signal === 'SIGTERM') child?.kill(signal);
     });
   }
+  child = spawn(command, args, { stdio: 'inherit' });
   child.on('error', (error) => {
     console.error(`elevate: ${command}: ${error.message}`);
     process.exitCode = 127;
