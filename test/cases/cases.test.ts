@@ -1,0 +1,136 @@
+/**
+ * Every folder beside this file is a case: manifests.yaml and packets.txt, whose verdicts are written by hand from the specification.
+ * Three evaluators are held to them: the oracle, the calculation with the IR evaluator, and real packets in the kernel. CASES limits
+ * the run to the folders whose name contains its value.
+ */
+import { readdirSync } from 'node:fs';
+import test from 'ava';
+import { Calc } from '../../compiler/calc/calc.ts';
+import { evalProgram } from '../../compiler/ir/eval.ts';
+import type { IrDecision } from '../../compiler/ir/eval.ts';
+import type { Decision } from '../../compiler/oracle/decision.ts';
+import { explainFlow } from '../../compiler/oracle/explain.ts';
+import { evaluateFlow } from '../../compiler/oracle/flow.ts';
+import type { FlowDecision } from '../../compiler/oracle/flow.ts';
+import { Calculated } from '../support/calculated.ts';
+import { sendInKernel } from '../support/case-node.ts';
+import type { CasePacket } from '../support/case-packets.ts';
+import { endOf, readCase } from '../support/case.ts';
+import type { PolicyCase } from '../support/case.ts';
+import { keyOf } from '../support/keys.ts';
+import { kernelTest } from '../support/needs.ts';
+import { NODE } from '../support/world.ts';
+
+const FOLDER = import.meta.dirname;
+const ONLY = process.env['CASES'] ?? '';
+
+const names = readdirSync(FOLDER, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== 'lint' && entry.name.includes(ONLY))
+  .map(({ name }) => name)
+  .sort();
+
+for (const name of names) {
+  test(`${name}: findings`, (t) => {
+    const { issues, table } = readCase(FOLDER, name);
+    t.deepEqual(issues.filter(isError).toSorted(), table.issues.filter(isError).toSorted());
+    const unseen = table.issues.filter((expected) => !issues.includes(expected));
+    t.deepEqual(unseen, [], `seen: ${issues.join('; ')}`);
+  });
+
+  test(`${name}: oracle`, (t) => {
+    const policyCase = readCase(FOLDER, name);
+    const wrong = policyCase.table.packets.flatMap((expected) => {
+      const flow = decide(policyCase, expected);
+      const isRight =
+        flow.verdict === expected.verdict && (expected.by ?? reasonOf(flow)) === reasonOf(flow);
+      return isRight ? [] : [`${where(expected)}\n${explainFlow(flow)}`];
+    });
+    t.deepEqual(wrong, []);
+  });
+
+  test(`${name}: calculation and IR`, (t) => {
+    const policyCase = readCase(FOLDER, name);
+    const calculated = calculate(policyCase);
+    const wrong = policyCase.table.packets.flatMap((expected) =>
+      disagreements(policyCase, calculated, expected),
+    );
+    t.deepEqual(wrong, []);
+  });
+
+  kernelTest(`${name}: kernel`, ['root', 'netns', 'cc', 'addon'], async (t) => {
+    const policyCase = readCase(FOLDER, name);
+    const arrived = await sendInKernel(policyCase);
+    const wrong = policyCase.table.packets.flatMap((expected, index) => {
+      const seen = arrived[index] === true ? 'allow' : 'deny';
+      return seen === expected.verdict ? [] : [`${where(expected)}\nin the kernel: ${seen}`];
+    });
+    t.deepEqual(wrong, []);
+  });
+}
+
+test('every case is found', (t) => t.true(names.length > 0 || ONLY !== ''));
+
+function isError(issue: string): boolean {
+  return issue.startsWith('error');
+}
+
+function where({ line, text }: CasePacket): string {
+  return `packets.txt:${line}: ${text}`;
+}
+
+function decide(policyCase: PolicyCase, { packet }: CasePacket): FlowDecision {
+  const [from, to] = [endOf(policyCase, packet.saddr), endOf(policyCase, packet.daddr)];
+  return evaluateFlow(policyCase.world, { from, to, packet });
+}
+
+/** `knp/shop/web ingress[0]`, `end of tier default`, or a built-in reason; of the last stage. */
+function reasonOf({ stages }: FlowDecision): string {
+  const decisive = stages.at(-1)?.decision.decisive;
+  if (decisive?.kind === 'rule') {
+    const { policy, direction, index } = decisive.rule;
+    return `${policy} ${direction}[${index}]`;
+  }
+  return decisive?.tier === undefined ? (decisive?.reason ?? '') : `end of tier ${decisive.tier}`;
+}
+
+function calculate(policyCase: PolicyCase): Calculated {
+  const calc = new Calc(NODE);
+  for (const resource of policyCase.world.resources) calc.put(keyOf(resource), resource);
+  const calculated = new Calculated();
+  calculated.apply(calc.flush());
+  return calculated;
+}
+
+/** At every workload where policy has to decide, the program says what the oracle says. */
+function disagreements(
+  policyCase: PolicyCase,
+  calculated: Calculated,
+  expected: CasePacket,
+): readonly string[] {
+  const { packet } = expected;
+  return decide(policyCase, expected).stages.flatMap(({ endpoint, direction, decision }) => {
+    const text = printOracle(decision);
+    if (endpoint === undefined || text === undefined) return [];
+    const program = calculated.programOf(endpoint, direction, packet.family);
+    const actual = printIr(evalProgram(program, packet, calculated.memberOf(packet.family)));
+    return actual === text
+      ? []
+      : [`${where(expected)}\n${endpoint} ${direction}: ${actual}, not ${text}`];
+  });
+}
+
+/** `undefined` where policy is not asked. */
+function printOracle({ verdict, decisive }: Decision): string | undefined {
+  if (decisive.kind === 'rule')
+    return `${verdict} by ${decisive.rule.policy}[${decisive.rule.index}]`;
+  const { reason, tier, selectedBy } = decisive;
+  if (reason === 'end-of-tier') return `${verdict} by end of ${tier ?? ''}`;
+  if (reason === 'no-profile') return `${verdict} by no profile`;
+  // The calculation stands a denying rule in for it.
+  return reason === 'missing-profile' ? `${verdict} by ${selectedBy.join('')}[0]` : undefined;
+}
+
+function printIr({ verdict, by }: IrDecision): string {
+  if (by.kind === 'rule') return `${verdict} by ${by.rule.policy}[${by.rule.index}]`;
+  return `${verdict} by ${by.kind === 'end-of-tier' ? `end of ${by.tier}` : 'no profile'}`;
+}
