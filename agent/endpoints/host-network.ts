@@ -6,7 +6,7 @@ import { isHostCidr, printAddress } from '../../compiler/model/ip.ts';
 import type { Native } from '../native/native.ts';
 import { messages } from '../netlink/message.ts';
 import { dumpLinks, dumpRoutes, readRouteEvent } from '../netlink/route.ts';
-import type { RouteEvent } from '../netlink/route.ts';
+import type { Link, RouteEvent } from '../netlink/route.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import {
   RTN_UNICAST,
@@ -18,9 +18,12 @@ import type { HostNetwork } from './placement.ts';
 
 const NETLINK_ROUTE = 0;
 
-/** Links and host routes by kernel index; events applied in order. */
+/**
+ * Links and host routes by kernel index; events applied in order. Only routes that can show an endpoint's own interface count: not those
+ * through a gateway (the address is elsewhere), not those to a bridge (others are there too).
+ */
 class NetworkState {
-  readonly #links = new Map<number, string>();
+  readonly #links = new Map<number, Link>();
   /** Address text to interface index. */
   readonly #routes = new Map<string, number>();
 
@@ -29,14 +32,19 @@ class NetworkState {
     if (event.kind === 'link') {
       const { index, name } = event.link;
       if (event.op === 'delete') return this.#links.delete(index);
-      const isNews = this.#links.get(index) !== name;
-      this.#links.set(index, name);
+      const isNews = this.#links.get(index)?.name !== name;
+      this.#links.set(index, event.link);
       return isNews;
     }
-    const { dst, oif, type } = event.route;
-    if (!isHostCidr(dst) || type !== RTN_UNICAST || oif === undefined) return false;
+    const { dst, type } = event.route;
+    if (!isHostCidr(dst) || type !== RTN_UNICAST) return false;
     const key = printAddress(dst);
-    if (event.op === 'delete') return this.#routes.get(key) === oif && this.#routes.delete(key);
+    const oif = event.route.hasGateway ? undefined : event.route.oif;
+    if (event.op === 'delete') {
+      return oif !== undefined && this.#routes.get(key) === oif && this.#routes.delete(key);
+    }
+    // A replaced route is announced by the new one alone.
+    if (oif === undefined) return this.#routes.delete(key);
     const isNews = this.#routes.get(key) !== oif;
     this.#routes.set(key, oif);
     return isNews;
@@ -45,10 +53,10 @@ class NetworkState {
   network(): HostNetwork {
     const hostRoutes = new Map<string, string>();
     for (const [address, index] of this.#routes) {
-      const name = this.#links.get(index);
-      if (name !== undefined) hostRoutes.set(address, name);
+      const link = this.#links.get(index);
+      if (link !== undefined && link.kind !== 'bridge') hostRoutes.set(address, link.name);
     }
-    return { links: new Set(this.#links.values()), hostRoutes };
+    return { links: new Set([...this.#links.values()].map(({ name }) => name)), hostRoutes };
   }
 }
 

@@ -16,6 +16,8 @@ import * as k from './uapi.generated.ts';
 export interface Link {
   readonly index: number;
   readonly name: string;
+  /** `veth`, `bridge`, …; `undefined` for hardware. */
+  readonly kind: string | undefined;
 }
 
 /** One route of any table. */
@@ -23,6 +25,8 @@ export interface Route {
   readonly dst: Cidr;
   /** Interface index; `undefined` for routes without one device (multipath, blackhole). */
   readonly oif: number | undefined;
+  /** The destination is behind another router, not on the link itself. */
+  readonly hasGateway: boolean;
   /** RT_TABLE_*; main is 254. */
   readonly table: number;
   /** RTN_*; unicast is 1, local is 2. */
@@ -36,13 +40,14 @@ export type RouteEvent =
 
 const IFINFOMSG_BYTES = 16;
 const RTMSG_BYTES = 12;
-/** AF_INET, AF_INET6; AF_UNSPEC is 0. */
+const AF_UNSPEC = 0;
+/** AF_INET, AF_INET6. */
 const ADDRESS_FAMILY: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 const TIMEOUT_MS = 30_000;
 const MAX_ATTEMPTS = 8;
 
 export async function dumpLinks(socket: Exchanger): Promise<Link[]> {
-  const received = await dump(socket, k.RTM_GETLINK, 0, IFINFOMSG_BYTES);
+  const received = await dump(socket, k.RTM_GETLINK, AF_UNSPEC, IFINFOMSG_BYTES);
   return received.flatMap((event) => (event.kind === 'link' ? [event.link] : []));
 }
 
@@ -56,9 +61,11 @@ export async function dumpRoutes(socket: Exchanger, family: Family): Promise<Rou
 export function readRouteEvent(message: Message): RouteEvent | undefined {
   switch (message.type) {
     case k.RTM_NEWLINK:
-      return { kind: 'link', op: 'put', link: readLink(message.body) };
-    case k.RTM_DELLINK:
-      return { kind: 'link', op: 'delete', link: readLink(message.body) };
+    case k.RTM_DELLINK: {
+      const link = readLink(message.body);
+      const op = message.type === k.RTM_NEWLINK ? 'put' : 'delete';
+      return link === undefined ? undefined : { kind: 'link', op, link };
+    }
     case k.RTM_NEWROUTE:
     case k.RTM_DELROUTE: {
       const route = readRoute(message.body);
@@ -70,11 +77,15 @@ export function readRouteEvent(message: Message): RouteEvent | undefined {
   }
 }
 
-/** struct ifinfomsg: u8 family, u8 padding, u16 type, i32 index, u32 flags, u32 change. */
-function readLink(body: Slice): Link {
+/**
+ * struct ifinfomsg: u8 family, u8 padding, u16 type, i32 index, u32 flags, u32 change. Family AF_BRIDGE speaks of a bridge's port:
+ * deleted means that the interface has left the bridge (br_ifinfo_notify in net/bridge/br_netlink.c, v6.12).
+ */
+function readLink(body: Slice): Link | undefined {
+  if (body.u8(0) !== AF_UNSPEC) return undefined;
   const index = body.u32host(4);
   const attrs = schema.link.read(body.sub(IFINFOMSG_BYTES, body.bytes.length - IFINFOMSG_BYTES));
-  return { index, name: attrs.name ?? '' };
+  return { index, name: attrs.name ?? '', kind: attrs.info?.kind };
 }
 
 /** struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags. */
@@ -92,6 +103,7 @@ function readRoute(body: Slice): Route | undefined {
   return {
     dst: { family, value, prefixLen },
     oif: attrs.oif,
+    hasGateway: attrs.gateway !== undefined || attrs.via !== undefined,
     table: attrs.table ?? body.u8(4),
     type: body.u8(7),
   };

@@ -282,11 +282,14 @@ int main(void) {
     C(IFLA_MTU);
     C(IFLA_MASTER);
     C(IFLA_LINK);
+    C(IFLA_LINKINFO);
+    C(IFLA_INFO_KIND);
     C(RTA_DST);
     C(RTA_OIF);
     C(RTA_TABLE);
     C(RTA_GATEWAY);
     C(RTA_PRIORITY);
+    C(RTA_VIA);
     C(RTN_UNICAST);
     C(RTN_LOCAL);
     C(RT_TABLE_MAIN);

@@ -5,11 +5,15 @@
 import { attrs, bytes, cstr, u32host } from '../codec.ts';
 import * as k from '../uapi.generated.ts';
 
+/** What made the interface: `veth`, `bridge`; absent for hardware. */
+const linkInfo = attrs({ kind: [k.IFLA_INFO_KIND, cstr] });
+
 /** After struct ifinfomsg. */
 export const link = attrs({
   name: [k.IFLA_IFNAME, cstr],
   mtuBytes: [k.IFLA_MTU, u32host],
   master: [k.IFLA_MASTER, u32host],
+  info: [k.IFLA_LINKINFO, linkInfo],
 });
 
 /** After struct rtmsg; `dst` as many bytes as the family's addresses, absent for prefixes of length 0. */
@@ -17,5 +21,6 @@ export const route = attrs({
   dst: [k.RTA_DST, bytes],
   oif: [k.RTA_OIF, u32host],
   gateway: [k.RTA_GATEWAY, bytes],
+  via: [k.RTA_VIA, bytes],
   table: [k.RTA_TABLE, u32host],
 });

@@ -15,6 +15,7 @@ function body<T>(header: readonly number[], codec: Codec<T>, value: T): Uint8Arr
 
 /** struct ifinfomsg of interface 5. */
 const IFINFO = [0, 0, 1, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const AF_BRIDGE = 7;
 const rtmsg = (family: number, prefixLen: number): number[] => {
   return [family, prefixLen, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
 };
@@ -25,13 +26,25 @@ const ROWS: readonly { name: string; type: number; in: Uint8Array; out: RouteEve
       name: 'new link',
       type: k.RTM_NEWLINK,
       in: body(IFINFO, schema.link, { name: 'cali1', mtuBytes: 1450 }),
-      out: { kind: 'link', op: 'put', link: { index: 5, name: 'cali1' } },
+      out: { kind: 'link', op: 'put', link: { index: 5, name: 'cali1', kind: undefined } },
+    },
+    {
+      name: 'a bridge',
+      type: k.RTM_NEWLINK,
+      in: body(IFINFO, schema.link, { name: 'br0', info: { kind: 'bridge' } }),
+      out: { kind: 'link', op: 'put', link: { index: 5, name: 'br0', kind: 'bridge' } },
+    },
+    {
+      name: 'a port that left its bridge still exists',
+      type: k.RTM_DELLINK,
+      in: body([AF_BRIDGE, ...IFINFO.slice(1)], schema.link, { name: 'cali1' }),
+      out: undefined,
     },
     {
       name: 'deleted link',
       type: k.RTM_DELLINK,
       in: body(IFINFO, schema.link, { name: 'cali1' }),
-      out: { kind: 'link', op: 'delete', link: { index: 5, name: 'cali1' } },
+      out: { kind: 'link', op: 'delete', link: { index: 5, name: 'cali1', kind: undefined } },
     },
     {
       name: 'IPv4 host route, table in an attribute',
@@ -47,7 +60,28 @@ const ROWS: readonly { name: string; type: number; in: Uint8Array; out: RouteEve
         route: {
           dst: { family: 4, value: 0x0a000001n, prefixLen: 32 },
           oif: 5,
+          hasGateway: false,
           table: 1000,
+          type: 1,
+        },
+      },
+    },
+    {
+      name: 'IPv4 host route through a gateway of the other family',
+      type: k.RTM_NEWROUTE,
+      in: body(rtmsg(2, 32), schema.route, {
+        dst: Uint8Array.of(10, 0, 0, 1),
+        oif: 5,
+        via: new Uint8Array(18),
+      }),
+      out: {
+        kind: 'route',
+        op: 'put',
+        route: {
+          dst: { family: 4, value: 0x0a000001n, prefixLen: 32 },
+          oif: 5,
+          hasGateway: true,
+          table: 254,
           type: 1,
         },
       },
@@ -62,6 +96,7 @@ const ROWS: readonly { name: string; type: number; in: Uint8Array; out: RouteEve
         route: {
           dst: { family: 6, value: 0n, prefixLen: 0 },
           oif: undefined,
+          hasGateway: false,
           table: 254,
           type: 1,
         },
@@ -116,6 +151,6 @@ test('a link list that changed while it was read is read again', async (t) => {
     const flags = calls++ === 0 ? k.NLM_F_DUMP_INTR : 0;
     return [{ type: k.RTM_NEWLINK, flags, body: body(IFINFO, schema.link, { name: 'eth0' }) }];
   });
-  t.deepEqual(await dumpLinks(kernel), [{ index: 5, name: 'eth0' }]);
+  t.deepEqual(await dumpLinks(kernel), [{ index: 5, name: 'eth0', kind: undefined }]);
   t.is(calls, 2);
 });
