@@ -5,6 +5,7 @@
 import { NetlinkDataplane } from '../../agent/dataplane/netlink-dataplane.ts';
 import { readHostNetwork } from '../../agent/endpoints/host-network.ts';
 import { caliInterfaceName } from '../../agent/endpoints/placement.ts';
+import type { HostNetwork } from '../../agent/endpoints/placement.ts';
 import { Engine } from '../../agent/engine/engine.ts';
 import type { ApplyReport } from '../../agent/engine/engine.ts';
 import { loadNative } from '../../agent/native/native.ts';
@@ -25,6 +26,8 @@ export interface PodSpec {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly phase?: string;
   readonly created?: string;
+  /** Host side of its wire; default Calico's name. */
+  readonly ifname?: string;
 }
 
 export interface KernelNodeOptions {
@@ -48,7 +51,7 @@ export class KernelNode {
   static async open({ pods, base, parse }: KernelNodeOptions): Promise<KernelNode> {
     const workloads = pods.map((pod) => ({
       name: pod.name,
-      ifname: ifnameOf(pod.name),
+      ifname: pod.ifname ?? ifnameOf(pod.name),
       addresses: pod.addresses,
     }));
     const fabric = await Fabric.create({ workloads });
@@ -69,9 +72,10 @@ export class KernelNode {
     this.engine.take(objects.map((object) => ({ op: 'delete', key: keyOf(object) })));
   }
 
-  /** With links and routes as they are now. */
-  async apply(): Promise<ApplyReport> {
-    this.engine.setNetwork(await readHostNetwork(loadNative(), this.fabric.router.path));
+  /** With links and routes as they are now, or as somebody has followed them. */
+  async apply(network?: HostNetwork): Promise<ApplyReport> {
+    const { path } = this.fabric.router;
+    this.engine.setNetwork(network ?? (await readHostNetwork(loadNative(), path)));
     return this.engine.apply();
   }
 
