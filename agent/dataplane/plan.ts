@@ -6,11 +6,29 @@ import { chainKey, elementKey, setKey } from '../../compiler/nft/key.ts';
 import type { NftChain, NftElement, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import type { KernelTable, Table } from '../../compiler/nft/table.ts';
 
-export function plan(table: Table): NftOp[] {
-  const chains = changedChains(table);
+/** What of a difference goes into one transaction, where it is not everything. */
+export interface Part {
+  /** Chains that stay as the kernel has them, and with them the verdict map elements that lead there. */
+  readonly held: ReadonlySet<string>;
+  /** Sets and counters that are not removed yet. */
+  readonly kept: ReadonlySet<string>;
+  /** How many of the elements missing from a set are added now, by its name; all where it is not named. */
+  readonly additions: ReadonlyMap<string, number>;
+}
+
+const EVERYTHING: Part = { held: new Set(), kept: new Set(), additions: new Map() };
+
+export function plan(table: Table, part: Part = EVERYTHING): NftOp[] {
+  const chains = changedChains(table, part.held);
   const elements = [...table.elementDeltas()];
-  const verdicts = elements.filter(([set]) => set.verdictMap);
-  const members = elements.filter(([set]) => !set.verdictMap);
+  const verdicts = withoutHeld(
+    elements.filter(([set]) => set.verdictMap),
+    part.held,
+  );
+  const members = cut(
+    elements.filter(([set]) => !set.verdictMap),
+    part.additions,
+  );
   const ops: NftOp[] = [
     ...removals(verdicts),
     ...addedCounters(table),
@@ -22,8 +40,8 @@ export function plan(table: Table): NftOp[] {
     ...chains.written.flatMap(rulesOf),
     ...additions(verdicts),
     ...chains.removed.map((name): NftOp => ({ op: 'delete-chain', name, origin: name })),
-    ...removedSets(table),
-    ...removedCounters(table),
+    ...removedSets(table, part.kept),
+    ...removedCounters(table, part.kept),
   ];
   return table.exists || ops.length === 0 ? ops : [{ op: 'add-table', origin: 'table' }, ...ops];
 }
@@ -45,7 +63,7 @@ function baseText(chain: NftChain): string {
   return chain.base === undefined ? '' : `${chain.base.hook} ${chain.base.priority}`;
 }
 
-interface ChainChanges {
+export interface ChainChanges {
   readonly added: readonly NftChain[];
   readonly rewritten: readonly string[];
   readonly removed: readonly string[];
@@ -53,11 +71,16 @@ interface ChainChanges {
   readonly written: readonly NftChain[];
 }
 
-function changedChains({ chains }: Table): ChainChanges {
+/** Chains that differ, but for `held`. */
+export function changedChains(
+  { chains }: Table,
+  held: ReadonlySet<string> = EVERYTHING.held,
+): ChainChanges {
   const added: NftChain[] = [];
   const rewritten: NftChain[] = [];
   const removed: string[] = [];
   for (const name of chains.dirty) {
+    if (held.has(name)) continue;
     const desired = chains.desired.get(name);
     const actual = chains.actual.get(name);
     if (desired === undefined) {
@@ -87,6 +110,24 @@ type Deltas = readonly [
   { readonly added: readonly NftElement[]; readonly removed: readonly NftElement[] },
 ][];
 
+function withoutHeld(deltas: Deltas, held: ReadonlySet<string>): Deltas {
+  if (held.size === 0) return deltas;
+  const isFree = ({ verdict }: NftElement): boolean =>
+    verdict === undefined || !('chain' in verdict) || !held.has(verdict.chain);
+  return deltas.map(([set, { added, removed }]) => [
+    set,
+    { added: added.filter(isFree), removed: removed.filter(isFree) },
+  ]);
+}
+
+function cut(deltas: Deltas, additions: Part['additions']): Deltas {
+  if (additions.size === 0) return deltas;
+  return deltas.map(([set, { added, removed }]) => [
+    set,
+    { added: added.slice(0, additions.get(set.name)), removed },
+  ]);
+}
+
 /** Elements that go. An element that comes back under the same key with another verdict was removed before. */
 function removals(deltas: Deltas): NftOp[] {
   return deltas.flatMap(([set, { removed }]) =>
@@ -102,17 +143,19 @@ function additions(deltas: Deltas): NftOp[] {
   );
 }
 
-function addedSets({ sets }: Table): NftOp[] {
+function addedSets(table: Table): NftOp[] {
+  const { sets } = table;
   return [...sets.dirty].flatMap((name) => {
     const set = sets.desired.get(name);
-    return set === undefined || sets.actual.has(name)
+    return set === undefined || sets.actual.has(name) || table.isWithheld(set)
       ? []
       : [{ op: 'add-set', set, origin: set.origin }];
   });
 }
 
-function removedSets({ sets }: Table): NftOp[] {
+function removedSets({ sets }: Table, kept: ReadonlySet<string>): NftOp[] {
   return [...sets.dirty]
+    .filter((name) => !kept.has(name))
     .filter((name) => !sets.desired.has(name) && sets.actual.has(name))
     .map((name) => ({ op: 'delete-set', name, origin: name }));
 }
@@ -126,8 +169,9 @@ function addedCounters({ counters }: Table): NftOp[] {
   });
 }
 
-function removedCounters({ counters }: Table): NftOp[] {
+function removedCounters({ counters }: Table, kept: ReadonlySet<string>): NftOp[] {
   return [...counters.dirty]
+    .filter((name) => !kept.has(name))
     .filter((name) => !counters.desired.has(name) && counters.actual.has(name))
     .map((name) => ({ op: 'delete-counter', name, origin: name }));
 }

@@ -2,20 +2,26 @@
  * One loop: take events, calculate, compile, plan, commit. Comes in: raw events and the host's links and routes. Goes out: transactions to
  * the dataplane. The kernel is touched only by `apply`; whatever fails leaves the last good rules in force and the difference pending.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { Calc } from '../../compiler/calc/calc.ts';
 import type { ResolvedEndpoint, ResolvedPolicy } from '../../compiler/calc/resolved.ts';
-import type { WorkloadEndpoint } from '../../compiler/model/cluster.ts';
+import type { Address } from '../../compiler/model/ip.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
+import type { NftOp } from '../../compiler/nft/program.ts';
 import { Table } from '../../compiler/nft/table.ts';
 import type { ParseContext } from '../../compiler/model/parse/resource.ts';
 import type { Dataplane, Refusal } from '../dataplane/dataplane.ts';
 import { isAdoptable, plan } from '../dataplane/plan.ts';
-import { findSharedDevices, placeEndpoint } from '../endpoints/placement.ts';
+import { planStep } from '../dataplane/stage.ts';
+import type { Step } from '../dataplane/stage.ts';
+import { Placements } from '../endpoints/placement.ts';
 import type { HostNetwork } from '../endpoints/placement.ts';
+import { AgentError, NEEDED_CAPABILITY } from '../errors.ts';
 import { Store } from '../store/store.ts';
 import type { Finding } from '../store/store.ts';
 import type { RawEvent } from '../watch/event.ts';
+import { OwnedAddresses } from './owned-addresses.ts';
 
 export interface EngineConfig {
   readonly node: string;
@@ -29,10 +35,17 @@ export interface ApplyReport {
   readonly transactions: number;
   /** Refused by the kernel and left out, fail closed. */
   readonly quarantined: readonly Refusal[];
+  /** Addresses that no longer belong to the local endpoint that had them: the kernel must forget their connections. */
+  readonly released: readonly Address[];
+  /** Part of the difference is still to be sent: `step` again, once what arrived meanwhile has been taken. */
+  readonly more: boolean;
 }
 
 /** Attempts of one apply: a refused object is left out and the rest is tried again; doubt reads the kernel again. */
 const MAX_ATTEMPTS = 8;
+
+/** Refusals that a message lists; the rest is counted. */
+const MAX_PRINTED = 5;
 
 /** Errors that mean the kernel is not as we believe, not that an object is bad. */
 const DOUBT = new Set(['EEXIST', 'ENOENT', 'EBUSY', 'ERESTART']);
@@ -42,30 +55,32 @@ export class ApplyError extends Error {
   readonly refusals: readonly Refusal[];
 
   constructor(refusals: readonly Refusal[]) {
-    super(refusals.map(printRefusal).join('; '));
+    super(printRefusals(refusals));
     this.name = 'ApplyError';
     this.refusals = refusals;
   }
 }
 
 export class Engine {
-  readonly #config: EngineConfig;
   readonly #dataplane: Dataplane;
   readonly #store: Store;
   readonly #calc: Calc;
   #table = new Table();
   #compiler: TableCompiler;
   readonly #locals = new Map<string, ResolvedEndpoint>();
+  readonly #owned = new OwnedAddresses();
   readonly #policies = new Map<string, ResolvedPolicy>();
-  #network: HostNetwork = { links: new Set(), hostRoutes: new Map() };
-  #shared: ReadonlySet<string> = new Set();
+  readonly #placements: Placements;
   #isSynced = false;
+  /** The kernel has a table that cannot be changed into ours step by step. */
+  #isOtherShape = false;
+  #isForgiving = false;
 
   constructor(config: EngineConfig, dataplane: Dataplane) {
-    this.#config = config;
     this.#dataplane = dataplane;
     this.#store = new Store(config.parse);
     this.#calc = new Calc(config.node);
+    this.#placements = new Placements(config.base.interfacePrefixes[0] ?? 'cali');
     this.#compiler = new TableCompiler(this.#table, config.base);
   }
 
@@ -103,64 +118,73 @@ export class Engine {
 
   /** Links and routes as they are now; endpoints that are found elsewhere move at the next `apply`. */
   setNetwork(network: HostNetwork): void {
-    this.#network = network;
-    this.#placeAll();
+    this.#placements.setNetwork(network);
   }
 
   /** Brings the desired table up to date without touching the kernel. */
   compile(): Table {
+    // Here and not in `forgive`, which may be called while a transaction is under way.
+    if (this.#isForgiving) this.#compiler.forgive();
+    this.#isForgiving = false;
     const changes = this.#calc.flush();
     for (const [id, resolved] of changes.endpoints) {
-      if (resolved === undefined) this.#locals.delete(id);
-      else this.#locals.set(id, resolved);
+      this.#owned.take(this.#locals.get(id), resolved);
+      if (resolved === undefined) {
+        this.#locals.delete(id);
+        this.#placements.delete(id);
+      } else {
+        this.#locals.set(id, resolved);
+        this.#placements.put(resolved.endpoint);
+      }
     }
     for (const [id, policy] of changes.policies) {
       if (policy === undefined) this.#policies.delete(id);
       else this.#policies.set(id, policy);
     }
-    const shared = this.#findShared();
-    const moved = shared.symmetricDifference(this.#shared).size > 0;
-    this.#shared = shared;
-    this.#compiler.apply(changes, ({ endpoint }) => this.#placementOf(endpoint));
-    if (moved) this.#placeAll();
+    this.#compiler.apply(changes, ({ endpoint }) => this.#placements.placementOf(endpoint.id));
+    for (const id of this.#placements.takeAffected()) this.#move(id);
     return this.#table;
   }
 
   /** Reads the kernel's table, so that the next `apply` sends only what differs. */
   async resync(): Promise<void> {
-    const kernel = await this.#dataplane.dump();
-    if (kernel !== undefined && !isAdoptable(this.#table, kernel)) {
-      await this.#replace();
-      return;
-    }
-    this.#table.adopt(kernel);
+    // Before the dump: a doubt that comes while it runs has to survive it.
     this.#isSynced = true;
+    try {
+      const kernel = await this.#dataplane.dump();
+      this.#owned.adopt(kernel);
+      this.#isOtherShape = kernel !== undefined && !isAdoptable(this.#table, kernel);
+      this.#table.adopt(this.#isOtherShape ? undefined : kernel);
+    } catch (error) {
+      this.#isSynced = false;
+      throw error;
+    }
   }
 
-  /** Compiles and commits what differs. Throws AgentError or ApplyError; then nothing has changed in the kernel. */
+  /** Steps until nothing differs. Events taken meanwhile are part of it. Throws as `step`. */
   async apply(): Promise<ApplyReport> {
-    this.compile();
-    if (!this.#isSynced) await this.resync();
-    const quarantined: Refusal[] = [];
-    for (let attempt = 1; ; attempt++) {
-      const ops = plan(this.#table);
-      if (ops.length === 0) {
-        this.#table.settle();
-        return { operations: {}, transactions: 0, quarantined };
-      }
-      const result = await this.#dataplane.commit(ops);
-      if (result.ok) {
-        this.#table.settle();
-        return { operations: countBy(ops.map(({ op }) => op)), transactions: 1, quarantined };
-      }
-      if (attempt >= MAX_ATTEMPTS) throw new ApplyError(result.refusals);
-      await this.#recover(result.refusals, quarantined);
+    const reports = [await this.step()];
+    while (reports.at(-1)?.more === true) reports.push(await this.step());
+    return mergeReports(reports);
+  }
+
+  /**
+   * Compiles and commits what differs, in one transaction; when that would be too large, the part that can go ahead (see planStep), so that
+   * what is taken in between is in the next one. Throws AgentError or ApplyError; the next step then reads the kernel first.
+   */
+  async step(): Promise<ApplyReport> {
+    try {
+      return await this.#step();
+    } catch (error) {
+      this.#isSynced = false;
+      throw error;
     }
   }
 
   /** Objects refused earlier are tried again at the next `apply`; true when there are any. */
   forgive(): boolean {
-    return this.#compiler.forgive();
+    this.#isForgiving = this.#compiler.refused.size > 0;
+    return this.#isForgiving;
   }
 
   /** The kernel's table cannot be trusted any more: read it before the next `apply`. */
@@ -168,55 +192,107 @@ export class Engine {
     this.#isSynced = false;
   }
 
-  async #recover(refusals: readonly Refusal[], quarantined: Refusal[]): Promise<void> {
-    if (refusals.some(({ errnoName }) => DOUBT.has(errnoName))) {
-      await this.resync();
-      return;
-    }
-    const left = refusals.filter(({ op }) => op !== undefined && this.#compiler.refuse(op.origin));
-    if (left.length === 0) throw new ApplyError(refusals);
-    quarantined.push(...left);
-  }
-
-  /** Replaces a table of other shape in the same transaction as the new contents are sent. */
-  async #replace(): Promise<void> {
-    this.#table.adopt(undefined);
-    const ops = plan(this.#table);
-    const result = await this.#dataplane.commit([
-      { op: 'delete-table', origin: 'table of another version' },
-      ...ops,
-    ]);
-    if (!result.ok) throw new ApplyError(result.refusals);
-    this.#table.settle();
-    this.#isSynced = true;
-  }
-
-  #placeAll(): void {
-    this.#shared = this.#findShared();
-    for (const [id, { endpoint }] of this.#locals) {
-      const placement = this.#placementOf(endpoint);
-      const before = this.#compiler.endpoint(id)?.placement;
-      if (JSON.stringify(before) !== JSON.stringify(placement)) {
-        this.#compiler.place(id, placement);
+  async #step(): Promise<ApplyReport> {
+    this.compile();
+    const quarantined: Refusal[] = [];
+    for (let attempt = 1; ; attempt++) {
+      const isFresh = !this.#isSynced;
+      try {
+        if (isFresh) await this.resync();
+        const step = this.#plan();
+        if (step.ops.length === 0) return this.#settle(step, quarantined);
+        const result = await this.#dataplane.commit(step.ops);
+        if (result.ok) {
+          this.#isOtherShape = false;
+          return this.#settle(step, quarantined);
+        }
+        if (attempt >= MAX_ATTEMPTS) throw new ApplyError(result.refusals);
+        this.#recover(result.refusals, quarantined, isFresh);
+      } catch (error) {
+        if (!isUncertain(error) || attempt >= MAX_ATTEMPTS) throw error;
+        this.#isSynced = false;
       }
     }
   }
 
-  #findShared(): Set<string> {
-    const endpoints = [...this.#locals.values()].map(({ endpoint }) => endpoint);
-    return findSharedDevices(endpoints, this.#network);
+  /** A table of other shape is replaced in the same transaction as the new contents are sent. */
+  #plan(): Step {
+    if (!this.#isOtherShape) return planStep(this.#table);
+    const remove: NftOp = { op: 'delete-table', origin: 'table of another version' };
+    return { ops: [remove, ...plan(this.#table)], isLast: true };
   }
 
-  #placementOf(endpoint: WorkloadEndpoint): ReturnType<typeof placeEndpoint> {
-    const [prefix = 'cali'] = this.#config.base.interfacePrefixes;
-    return placeEndpoint(endpoint, this.#network, this.#shared, prefix);
+  /**
+   * What was refused for its own sake is left out; what it takes with it (elements and rules of a refused set: ENOENT) then resolves itself.
+   * Where there are only errors that a changed kernel explains, the kernel is read first, and they count when they come again: an
+   * expression whose module is missing is ENOENT too (nft_expr_type_get in net/netfilter/nf_tables_api.c, v6.12).
+   */
+  #recover(refusals: readonly Refusal[], quarantined: Refusal[], isFresh: boolean): void {
+    const own = refusals.filter(({ errnoName }) => !DOUBT.has(errnoName));
+    if (own.length === 0 && !isFresh) {
+      this.#isSynced = false;
+      return;
+    }
+    const leaveOut = ({ op }: Refusal): boolean =>
+      op !== undefined && this.#compiler.refuse(op.origin);
+    const left = own.filter(leaveOut);
+    // A refused constant set can only be left out with the rule that uses it.
+    if (left.length === 0) left.push(...refusals.filter(leaveOut));
+    if (left.length === 0) throw new ApplyError(own.length > 0 ? own : refusals);
+    quarantined.push(...left);
   }
+
+  /** After a commit, or with nothing to commit. Connections are forgotten once every rule is in force. */
+  #settle({ ops, isLast }: Step, quarantined: readonly Refusal[]): ApplyReport {
+    if (isLast) this.#table.settle();
+    else this.#table.settleOps(ops);
+    return {
+      operations: countBy(ops.map(({ op }) => op)),
+      transactions: ops.length === 0 ? 0 : 1,
+      quarantined,
+      released: isLast ? this.#owned.settle() : [],
+      more: !isLast,
+    };
+  }
+
+  #move(id: string): void {
+    const before = this.#compiler.endpoint(id)?.placement;
+    const after = this.#placements.placementOf(id);
+    if (before !== undefined && !isDeepStrictEqual(before, after)) this.#compiler.place(id, after);
+  }
+}
+
+/** Whether a batch was applied is unknown, or the answer to a question was lost: the kernel tells when asked again. */
+function isUncertain(error: unknown): boolean {
+  return error instanceof AgentError && error.retry === 'resync';
 }
 
 /** `set s:…: ENOMEM: text`. */
 export function printRefusal({ op, errnoName, extAck }: Refusal): string {
   const origin = op === undefined ? 'the transaction' : `${op.origin} (${op.op})`;
-  return `${origin}: ${errnoName}${extAck ? `: ${extAck}` : ''}`;
+  const hint = errnoName === 'EPERM' ? `; ${NEEDED_CAPABILITY}` : '';
+  return `${origin}: ${errnoName}${extAck ? `: ${extAck}` : ''}${hint}`;
+}
+
+/** Each text once, the first few. */
+function printRefusals(refusals: readonly Refusal[]): string {
+  const texts = [...new Set(refusals.map(printRefusal))];
+  const more = texts.length - MAX_PRINTED;
+  return [...texts.slice(0, MAX_PRINTED), ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+}
+
+function mergeReports(reports: readonly ApplyReport[]): ApplyReport {
+  const operations: Record<string, number> = {};
+  for (const [name, count] of reports.flatMap((report) => Object.entries(report.operations))) {
+    operations[name] = (operations[name] ?? 0) + count;
+  }
+  return {
+    operations,
+    transactions: reports.reduce((sum, report) => sum + report.transactions, 0),
+    quarantined: reports.flatMap((report) => report.quarantined),
+    released: reports.flatMap((report) => report.released),
+    more: false,
+  };
 }
 
 function countBy(names: readonly string[]): Record<string, number> {

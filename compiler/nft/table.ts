@@ -3,7 +3,7 @@
  * Goes out: names of objects that differ, in constant time per change. Performs no I/O; a failed transaction simply stays different.
  */
 import { elementKey } from './key.ts';
-import type { NftChain, NftCounter, NftElement, NftSet } from './program.ts';
+import type { NftChain, NftCounter, NftElement, NftOp, NftSet } from './program.ts';
 
 /** Objects of one kind by name. */
 export class Tracked<T> {
@@ -22,14 +22,23 @@ export class Tracked<T> {
     this.dirty.add(name);
   }
 
-  /** Called when the kernel has accepted everything that was dirty. */
-  settle(): void {
+  /** Called when the kernel has accepted everything that was dirty, but for what was not sent. */
+  settle(isSent: (value: T) => boolean = () => true): void {
     for (const name of this.dirty) {
       const value = this.desired.get(name);
+      if (value !== undefined && !isSent(value)) continue;
       if (value === undefined) this.actual.delete(name);
       else this.actual.set(name, value);
+      this.dirty.delete(name);
     }
-    this.dirty.clear();
+  }
+
+  /** Called when the kernel has accepted this one as desired. */
+  settleOne(name: string): void {
+    const value = this.desired.get(name);
+    if (value === undefined) this.actual.delete(name);
+    else this.actual.set(name, value);
+    this.dirty.delete(name);
   }
 
   /** Takes `actual` from a dump; everything that may differ becomes dirty. */
@@ -112,6 +121,21 @@ export class Table {
   readonly counters = new Tracked<NftCounter>();
   readonly #elements = new Map<string, TrackedElements>();
   readonly #dirtyElements = new Set<string>();
+  /** Origins of sets that are not sent. */
+  readonly #withheld = new Set<string>();
+
+  /** Sets of this origin stay as the kernel has them, until `release`: it refused them. Nothing may refer to them meanwhile. */
+  withhold(origin: string): void {
+    this.#withheld.add(origin);
+  }
+
+  release(): void {
+    this.#withheld.clear();
+  }
+
+  isWithheld({ origin }: NftSet): boolean {
+    return this.#withheld.has(origin);
+  }
 
   /** A set deleted since the last transaction and put again keeps its kernel elements, which now count as unwanted. */
   putSet(set: NftSet): void {
@@ -138,13 +162,14 @@ export class Table {
     this.#dirtyElements.add(set.name);
   }
 
-  /** Element differences by set, for sets that are desired. */
+  /** Element differences by set, for sets that are desired and not withheld. */
   elementDeltas(): Map<NftSet, ElementDelta> {
     const deltas = new Map<NftSet, ElementDelta>();
     for (const name of this.#dirtyElements) {
       const set = this.sets.desired.get(name);
       const delta = this.#elements.get(name)?.delta();
-      if (set !== undefined && delta !== undefined) deltas.set(set, delta);
+      if (set === undefined || delta === undefined || this.isWithheld(set)) continue;
+      deltas.set(set, delta);
     }
     return deltas;
   }
@@ -157,13 +182,51 @@ export class Table {
   settle(): void {
     this.exists = true;
     this.chains.settle();
-    this.sets.settle();
+    this.sets.settle((set) => !this.isWithheld(set));
     this.counters.settle();
     for (const name of this.#dirtyElements) {
-      if (this.sets.desired.has(name)) this.#elements.get(name)?.touched.clear();
-      else this.#elements.delete(name);
+      const set = this.sets.desired.get(name);
+      if (set !== undefined && this.isWithheld(set)) continue;
+      if (set === undefined) this.#elements.delete(name);
+      else this.#elements.get(name)?.touched.clear();
+      this.#dirtyElements.delete(name);
     }
-    this.#dirtyElements.clear();
+  }
+
+  /** Called when the kernel has accepted these operations, which are only a part of what differs. */
+  settleOps(ops: readonly NftOp[]): void {
+    this.exists = true;
+    for (const op of ops) {
+      if (op.op === 'add-elements' || op.op === 'delete-elements') {
+        const touched = this.#elements.get(op.set.name)?.touched;
+        for (const element of op.elements) touched?.delete(elementKey(op.set, element));
+      } else this.#settleObject(op);
+    }
+  }
+
+  #settleObject(op: NftOp): void {
+    switch (op.op) {
+      case 'add-chain':
+        return this.chains.settleOne(op.chain.name);
+      case 'flush-chain':
+      case 'delete-chain':
+        return this.chains.settleOne(op.name);
+      case 'add-set':
+        return this.sets.settleOne(op.set.name);
+      case 'delete-set':
+        this.#elements.delete(op.name);
+        return this.sets.settleOne(op.name);
+      case 'add-counter':
+        return this.counters.settleOne(op.counter.name);
+      case 'delete-counter':
+        return this.counters.settleOne(op.name);
+      case 'add-table':
+      case 'delete-table':
+      case 'add-rule':
+      case 'add-elements':
+      case 'delete-elements':
+        return;
+    }
   }
 
   /** Takes what the kernel has from a dump; `undefined` = no such table. */
@@ -172,6 +235,9 @@ export class Table {
     this.chains.adopt(kernel?.chains ?? new Map<string, NftChain>());
     this.sets.adopt(kernel?.sets ?? new Map<string, NftSet>());
     this.counters.adopt(kernel?.counters ?? new Map<string, NftCounter>());
+    for (const name of kernel?.sets.keys() ?? []) {
+      if (!this.#elements.has(name)) this.#elements.set(name, new TrackedElements());
+    }
     for (const [name, elements] of this.#elements) {
       elements.adopt(kernel?.elements.get(name) ?? new Map<string, NftElement>());
       this.#dirtyElements.add(name);
