@@ -1,10 +1,12 @@
 /** `picket apply`: one shot. Reads the manifests, brings the kernel to them in one transaction, says what was done. */
 import { Command } from 'commander';
+import { openConnectionSweep, printSweepFailure } from '../dataplane/connection-sweep.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { readHostNetwork } from '../endpoints/host-network.ts';
 import { printRefusal } from '../engine/engine.ts';
 import type { ApplyReport, Engine } from '../engine/engine.ts';
 import { loadNative } from '../native/native.ts';
+import type { Native } from '../native/native.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { loadManifests } from './load.ts';
 import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
@@ -47,19 +49,36 @@ async function apply(options: ConfiguredOptions): Promise<number> {
   try {
     const { engine, issues, objects } = await loadManifests(config, dataplane);
     printIssues(issues, options.output);
-    if (objects === 0) throw nothingToApply(config.manifests);
+    if (objects === 0) throw nothingToApply(config.manifests, issues);
     engine.setNetwork(await readHostNetwork(native, config.netns));
     const report = await engine.apply();
+    await forgetConnections(native, config.netns, report);
     return printReport(engine, report, issues, { node: config.node, output: options.output });
   } finally {
     dataplane.close();
   }
 }
 
-function nothingToApply(directory: string): CommandError {
+/** After the commit; a failure is told and changes nothing else. */
+async function forgetConnections(
+  native: Native,
+  netns: string,
+  { released }: ApplyReport,
+): Promise<void> {
+  const { signal } = new AbortController();
+  const sweep = openConnectionSweep(native, netns, signal, (failure) => {
+    process.stderr.write(`warning: ${printSweepFailure(failure)}\n`);
+  });
+  sweep.add(released);
+  await sweep.idle();
+}
+
+function nothingToApply(directory: string, issues: readonly ReportedIssue[]): CommandError {
   return new CommandError(
     `no usable manifest in ${directory}: nothing applied, the rules in force are unchanged. ` +
       "To remove Picket's rules use: picket cleanup",
+    EXIT.failed,
+    { details: { applied: false, issues } },
   );
 }
 

@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/keys.ts';
+import { openConnectionSweep, printSweepFailure } from '../dataplane/connection-sweep.ts';
+import type { ConnectionSweep } from '../dataplane/connection-sweep.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { TableWatch } from '../dataplane/table-watch.ts';
 import { HostNetworkWatch } from '../endpoints/host-network.ts';
@@ -18,6 +20,7 @@ import { EXIT } from './exit.ts';
 import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
 import type { ConfiguredOptions, OutputFormat } from './options.ts';
 import { engineConfig, loadSettings } from './settings.ts';
+import { lockNetns } from './lock.ts';
 import { fromFileIssue, fromFinding, printIssue } from './report.ts';
 import type { ReportedIssue } from './report.ts';
 
@@ -58,6 +61,7 @@ async function run(options: ConfiguredOptions): Promise<number> {
   const log = openLog(options.output);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const lock = await lockNetns(config.netns, (message) => log.warn(message));
   const native = loadNative();
   const dataplane = new NetlinkDataplane(native, config.netns);
   try {
@@ -66,6 +70,7 @@ async function run(options: ConfiguredOptions): Promise<number> {
     log.info('stopped; the rules stay in force');
     return EXIT.good;
   } finally {
+    lock.release();
     dataplane.close();
   }
 }
@@ -81,10 +86,12 @@ class Agent {
   readonly #stop: AbortController;
   readonly #engine: Engine;
   readonly #dataplane: NetlinkDataplane;
+  readonly #sweep: ConnectionSweep;
   readonly #wakeup = new Wakeup();
   #network: HostNetworkWatch | undefined;
   #isNetworkStale = true;
   #isLoaded = false;
+  #isInSync = false;
   #knownFileIssues: ReadonlySet<string> = new Set();
   #failures = 0;
 
@@ -101,6 +108,9 @@ class Agent {
     this.#log = log;
     this.#stop = stop;
     this.#engine = new Engine(engineConfig(options), dataplane);
+    this.#sweep = openConnectionSweep(native, options.netns, stop.signal, (failure) => {
+      log.warn(printSweepFailure(failure));
+    });
   }
 
   async run(): Promise<void> {
@@ -128,6 +138,7 @@ class Agent {
       tableWatch.close();
       this.#network.close();
       await following.catch(() => undefined);
+      await this.#sweep.idle();
     }
   }
 
@@ -171,7 +182,9 @@ class Agent {
         this.#isNetworkStale = false;
         this.#engine.setNetwork(await this.#network.current());
       }
-      const report = await this.#engine.apply();
+      const report = await this.#engine.step();
+      if (report.more) this.#wakeup.set();
+      this.#sweep.add(report.released);
       for (const refusal of report.quarantined) {
         this.#log.error({ refusal: printRefusal(refusal) }, 'quarantined, enforced fail closed');
       }
@@ -179,11 +192,19 @@ class Agent {
         const endpoints = this.#engine.endpoints().length;
         this.#log.info({ endpoints, operations: report.operations }, 'applied');
       }
+      if (!report.more) this.#noteSync();
       this.#failures = 0;
     } catch (error) {
       if (!(error instanceof AgentError || error instanceof ApplyError)) throw error;
       await this.#backOff(error, signal);
     }
+  }
+
+  /** Told once: from then on silence means that nothing had to be done. */
+  #noteSync(): void {
+    if (this.#isInSync) return;
+    this.#isInSync = true;
+    this.#log.info({ endpoints: this.#engine.endpoints().length }, 'in sync with the kernel');
   }
 
   async #backOff(failure: Error, signal: AbortSignal): Promise<void> {
