@@ -1,6 +1,6 @@
 /** `picket run` as a user runs it: the kernel follows files and interfaces; stopping, however, leaves the rules. */
 import { caliInterfaceName } from '../../../agent/endpoints/placement.ts';
-import { Bench, policy, until, WEB, type Ended } from '../../support/cli.ts';
+import { Bench, policy, until, WEB } from '../../support/cli.ts';
 import { kernelTest } from '../../support/needs.ts';
 import { runIp } from '../../support/netns.ts';
 
@@ -106,29 +106,4 @@ kernelTest('run: a restart with unchanged input sends nothing', CAPS, (t) =>
     bench.write('policy.yaml', policy('second'));
     await bench.untilPolicies('second');
   }),
-);
-
-kernelTest(
-  'run: a second one for the same namespace is refused, one for another is not',
-  CAPS,
-  (t) =>
-    Bench.with(GOOD, async (bench) => {
-      const agent = await bench.startApplied();
-      const refused: Promise<Ended> = bench.start().ended;
-      await Bench.with(GOOD, async (other) => {
-        await other.startApplied();
-      });
-      const { exitCode, stdout, stderr } = await refused;
-      t.is(exitCode, 1);
-      t.regex(
-        stderr,
-        new RegExp(`another picket run \\(process ${agent.pid}\\) governs this network namespace`),
-      );
-      t.is(stdout, JSON.stringify({ error: stderr.replace('picket: ', '') }));
-
-      // A successor that starts before the predecessor has ended waits for it.
-      const successor = bench.start();
-      t.is((await agent.stop()).exitCode, 0);
-      await successor.logged(/^in sync/);
-    }),
 );

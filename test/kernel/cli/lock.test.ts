@@ -1,0 +1,61 @@
+/** Two `picket run` for one namespace would undo each other's rules for ever: the second is refused, unless it only looks like one. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import { Bench, policy, WEB, type Ended } from '../../support/cli.ts';
+import { kernelTest } from '../../support/needs.ts';
+
+const CAPS = ['netns', 'addon'] as const;
+const GOOD = { 'web.yaml': WEB, 'policy.yaml': policy('first') };
+
+kernelTest(
+  'run: a second one for the same namespace is refused, one for another is not',
+  CAPS,
+  (t) =>
+    Bench.with(GOOD, async (bench) => {
+      const agent = await bench.startApplied();
+      const refused: Promise<Ended> = bench.start().ended;
+      await Bench.with(GOOD, async (other) => {
+        await other.startApplied();
+      });
+      const { exitCode, stdout, stderr } = await refused;
+      t.is(exitCode, 1);
+      t.regex(
+        stderr,
+        new RegExp(`another picket run \\(process ${agent.pid}\\) governs this network namespace`),
+      );
+      t.is(stdout, JSON.stringify({ error: stderr.replace('picket: ', '') }));
+
+      // A successor that starts before the predecessor has ended waits for it.
+      const successor = bench.start();
+      t.is((await agent.stop()).exitCode, 0);
+      await successor.logged(/^in sync/);
+    }),
+);
+
+/** Listens on the abstract socket argv[1], as user 65534. */
+const SQUATTER = `
+  process.setuid(65534);
+  require('node:net').createServer().listen('\\0' + process.argv[1], () => console.log('ready'));
+`;
+
+kernelTest(
+  'run: another user who takes the name of the lock does not stop it',
+  [...CAPS, 'root'],
+  (t) =>
+    Bench.with(GOOD, async (bench) => {
+      const name = `picket-run-${statSync(bench.netns.path).ino}`;
+      const squatter = spawn(process.execPath, ['-e', SQUATTER, name]);
+      try {
+        await once(squatter.stdout, 'data');
+        const agent = await bench.startApplied();
+        t.regex(
+          String(agent.log()[0]?.msg),
+          /^process \d+ of user 65534 has the lock @picket-run-/,
+        );
+        t.deepEqual(await bench.policies(), ['first']);
+      } finally {
+        squatter.kill('SIGKILL');
+      }
+    }),
+);
