@@ -7,7 +7,14 @@ import { projectPath } from '../support/tools.ts';
 const MODEL = ['compiler', 'compiler/model'];
 const PARSE = [...MODEL, 'compiler/model/parse'];
 const CALC = [...MODEL, 'compiler/selector', 'compiler/calc'];
-const COMPILER = [...PARSE, ...CALC, 'compiler/ir', 'compiler/nft', 'compiler/oracle'];
+const COMPILER = [
+  ...PARSE,
+  ...CALC,
+  'compiler/lint',
+  'compiler/ir',
+  'compiler/nft',
+  'compiler/oracle',
+];
 const AGENT = [
   'agent',
   'agent/dataplane',
@@ -29,6 +36,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'compiler/selector': MODEL,
   'compiler/calc': [...MODEL, 'compiler/selector'],
   'compiler/ir': CALC,
+  // Hints come from the parser's word lists.
+  'compiler/lint': [...CALC, 'compiler/model/parse'],
   'compiler/nft': [...CALC, 'compiler/ir'],
   // The judge of all others shares no code with them.
   'compiler/oracle': MODEL,
