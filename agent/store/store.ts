@@ -4,10 +4,10 @@
  */
 import type { Resource } from '../../compiler/model/cluster.ts';
 import { printPath } from '../../compiler/model/issue.ts';
-import type { Issue } from '../../compiler/model/issue.ts';
+import type { Issue, Path } from '../../compiler/model/issue.ts';
 import { parseResource } from '../../compiler/model/parse/resource.ts';
 import type { ParseContext } from '../../compiler/model/parse/resource.ts';
-import type { RawEvent } from '../watch/event.ts';
+import type { Origin, RawEvent } from '../watch/event.ts';
 
 /** An issue with its place, ready to print. */
 export interface Finding {
@@ -33,6 +33,8 @@ interface Entry {
   /** Of the newest version, accepted or not. */
   readonly findings: readonly Finding[];
   readonly isStale: boolean;
+  /** Of the newest version. */
+  readonly origin: Origin;
 }
 
 export class Store {
@@ -55,7 +57,8 @@ export class Store {
     const findings = issues.map((issue) => locate(issue, event));
     const isRefused = value === undefined && issues.some((issue) => issue.severity === 'error');
     const kept = isRefused ? before?.resource : value;
-    this.#entries.set(event.key, { resource: kept, findings, isStale: isRefused });
+    const { origin } = event;
+    this.#entries.set(event.key, { resource: kept, findings, isStale: isRefused, origin });
     if (isRefused) return { change: undefined, findings };
     if (value !== undefined) {
       return { change: { op: 'put', key: event.key, resource: value }, findings };
@@ -71,6 +74,15 @@ export class Store {
 
   findings(): Finding[] {
     return [...this.#entries.values()].flatMap((entry) => entry.findings);
+  }
+
+  /** Where a value of an object stands; `undefined` for an object that is not there. */
+  locate(
+    key: string,
+    path: Path,
+  ): { readonly source: string; readonly line: number | undefined } | undefined {
+    const origin = this.#entries.get(key)?.origin;
+    return origin && { source: origin.source, line: origin.lineOf(path) };
   }
 
   resources(): [string, Resource][] {
