@@ -87,6 +87,9 @@ export const DISPATCH = {
   toAddress4: fixedSet('to-address4', ['ipv4_addr'], true),
   fromAddress6: fixedSet('from-address6', ['ipv6_addr'], true),
   toAddress6: fixedSet('to-address6', ['ipv6_addr'], true),
+  /** The keys of `from-address`: who is dispatched so. nf_tables does not look up a verdict map as a set. */
+  addresses4: fixedSet('addresses4', ['ipv4_addr']),
+  addresses6: fixedSet('addresses6', ['ipv6_addr']),
   /** Source addresses an interface may send from. */
   sources4: fixedSet('sources4', ['ifname', 'ipv4_addr']),
   sources6: fixedSet('sources6', ['ifname', 'ipv6_addr']),
@@ -148,7 +151,10 @@ function rawPrerouting(): LoweredChain {
   return base('raw-prerouting', { hook: 'prerouting', priority: RAW_PRIORITY }, rules, []);
 }
 
-/** A workload sends only from its own addresses, and link-local for neighbour discovery. */
+/**
+ * A workload sends only from its own addresses, from link-local ones (they are on every link, so the reverse path is the interface itself:
+ * specification section 6.2.2), and from none while it looks for duplicates of its address.
+ */
 function antiSpoofing(): LoweredChain {
   const origin = 'anti-spoofing';
   const accept = verdict({ kind: 'accept' });
@@ -164,7 +170,7 @@ function antiSpoofing(): LoweredChain {
     own(6, DISPATCH.sources6),
     own(4, DISPATCH.sourcePrefixes4),
     own(6, DISPATCH.sourcePrefixes6),
-    rule([...icmpv6, ...cidrMatch('saddr', linkLocal), accept], origin),
+    rule([...metaNfproto(6), ...cidrMatch('saddr', linkLocal), accept], origin),
     rule(
       [...icmpv6, ...cidrMatch('saddr', unspecified), ...cidrMatch('daddr', multicast), accept],
       origin,
@@ -245,8 +251,17 @@ function dispatch(
 
 /** Specification section 6.2.4 step 4, for DefaultEndpointToHostAction Drop. */
 function inputToHost(config: BaseConfig): LoweredChain {
+  const origin = 'endpoint to host';
+  const byAddress = (family: Family, set: NftSet): NftRule => {
+    const match = lookupLoads(fieldLoads(['saddr'], family), set.name);
+    return rule([...metaNfproto(family), ...match, goTo('to-host')], origin);
+  };
   const match = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
-  const rules = [rule([...match, goTo('to-host')], 'endpoint to host')];
+  const rules = [
+    rule([...match, goTo('to-host')], origin),
+    byAddress(4, DISPATCH.addresses4),
+    byAddress(6, DISPATCH.addresses6),
+  ];
   return base('input-to-host', { hook: 'input', priority: config.priority + 1 }, rules, []);
 }
 

@@ -25,9 +25,11 @@ import {
   tierSectionName,
 } from './lower-chain.ts';
 import type { LowerContext, Section } from './lower-chain.ts';
+import { elementKey } from './key.ts';
 import { endpointChain } from './names.ts';
 import { PeerTables, setOrigin } from './peer-tables.ts';
 import type { KeyPart, NftElement, NftRule, NftSet } from './program.ts';
+import { Refs } from './refs.ts';
 import type { Table } from './table.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
@@ -82,6 +84,8 @@ export class TableCompiler {
   readonly #chainRefs = new Map<string, number>();
   readonly #sections = new Map<string, SectionEntry>();
   readonly #endpoints = new Map<string, EndpointEntry>();
+  /** Dispatch elements; while an interface changes hands, two endpoints refer to the same one. */
+  readonly #elements: Refs<Element>;
   readonly #refused = new Set<string>();
   readonly #context: LowerContext;
   /** Policy chains lowered so far; for tests that count work. */
@@ -92,6 +96,14 @@ export class TableCompiler {
     this.#config = config;
     this.#chains = new ChainStore(table);
     this.#peers = new PeerTables(table);
+    this.#elements = new Refs(
+      ([set, element]) => {
+        table.putElement(set, element);
+      },
+      ([set, element]) => {
+        table.deleteElement(set, element);
+      },
+    );
     this.#context = {
       denyAction: config.denyAction,
       partsOf: (set, family) => this.#peers.partsOf(set, family),
@@ -138,6 +150,7 @@ export class TableCompiler {
     const policies = this.#policiesOf(origin);
     if (policies.length === 0 || this.#refused.has(origin)) return false;
     this.#refused.add(origin);
+    this.#table.withhold(origin);
     for (const policy of policies) this.#relower(policy);
     return true;
   }
@@ -146,6 +159,7 @@ export class TableCompiler {
   forgive(): boolean {
     const origins = [...this.#refused];
     this.#refused.clear();
+    this.#table.release();
     for (const origin of origins) {
       for (const policy of this.#policiesOf(origin)) this.#relower(policy);
     }
@@ -292,7 +306,7 @@ export class TableCompiler {
   #dropSection(name: string, { section, direction, family }: SectionEntry): void {
     this.#sections.delete(name);
     this.#chains.delete(name);
-    for (const policy of section.policies) {
+    for (const policy of new Set(section.policies)) {
       const entry = this.#policyChain(policy, section, direction, family);
       entry.users.delete(name);
       if (entry.users.size > 0) continue;
@@ -313,8 +327,10 @@ export class TableCompiler {
       resolved === undefined || placement === undefined
         ? undefined
         : this.#makeEndpoint(resolved, placement);
-    for (const [set, element] of before?.elements ?? []) this.#table.deleteElement(set, element);
-    for (const [set, element] of after?.elements ?? []) this.#table.putElement(set, element);
+    for (const element of after?.elements ?? [])
+      this.#elements.acquire(elementName(element), element);
+    for (const element of before?.elements ?? [])
+      this.#elements.release(elementName(element), element);
     for (const section of before?.sections ?? []) this.#releaseProgram(section);
     const kept = new Set(after?.chains);
     for (const chain of before?.chains ?? []) if (!kept.has(chain)) this.#chains.delete(chain);
@@ -341,11 +357,16 @@ export class TableCompiler {
   }
 }
 
+function elementName([set, element]: Element): string {
+  return `${set.name} ${elementKey(set, element)}`;
+}
+
 /** Dispatch and anti-spoofing elements of one endpoint. */
 function elementsOf({ endpoint, addresses }: ResolvedEndpoint, placement: Placement): Element[] {
   const from = endpointChain('egress', endpoint.id);
   const to = endpointChain('ingress', endpoint.id);
   const byAddress = addresses.flatMap(({ family, value }): Element[] => [
+    [family === 4 ? DISPATCH.addresses4 : DISPATCH.addresses6, plain([value])],
     [family === 4 ? DISPATCH.fromAddress4 : DISPATCH.fromAddress6, goes([value], from)],
     [family === 4 ? DISPATCH.toAddress4 : DISPATCH.toAddress6, goes([value], to)],
   ]);
