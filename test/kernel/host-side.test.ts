@@ -275,19 +275,19 @@ kernelTest('a pod sends from its own addresses only', NEEDS, (t) =>
   }),
 );
 
-kernelTest(
-  'a pod may use its link-local address for ICMPv6 to the node, and nothing else',
-  NEEDS,
-  (t) =>
-    withNode({ pods: [A, B] }, async (node) => {
-      await node.apply();
-      await judge(t, node, [
-        { at: 'a', from: 'fe80::1234', to: ROUTER6, protocol: ICMPV6, icmp: [135, 0], out: true },
-        { at: 'a', from: 'fe80::1234', to: ROUTER6, protocol: ICMPV6, icmp: [136, 0], out: true },
-        { at: 'a', from: 'fe80::1234', to: ROUTER6, out: false },
-        { at: 'a', from: 'fe80::1234', to: ROUTER6, protocol: UDP, out: false },
-      ]);
-    }),
+kernelTest('a link-local source is no spoofed one, and policy still governs it', NEEDS, (t) =>
+  withNode({ pods: [A, B] }, async (node) => {
+    node.put(DENY_EGRESS);
+    await node.apply();
+    const [from, to] = ['fe80::1234', ROUTER6];
+    await judge(t, node, [
+      { at: 'a', from, to, protocol: ICMPV6, icmp: [135, 0], out: true },
+      { at: 'a', from, to, protocol: ICMPV6, icmp: [136, 0], out: true },
+      { at: 'a', from, to, protocol: ICMPV6, icmp: [128, 0], out: false },
+      { at: 'a', from, to, protocol: UDP, out: false },
+      { at: 'b', from, to, protocol: UDP, out: true },
+    ]);
+  }),
 );
 
 const PREFIXES = {

@@ -119,7 +119,9 @@ static int open_wire(const char *path, const char *ifname) {
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     int one = 1;
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-    if (setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof one) < 0 ||
+    /* Past the queue: the kernel opens it a moment after the link is up, and until then drops. */
+    if (setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one) < 0 ||
+        setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof one) < 0 ||
         ioctl(fd, SIOCGIFINDEX, &request) < 0)
         goto fail;
     address.sll_ifindex = request.ifr_ifindex;
