@@ -3,6 +3,8 @@ export const EXIT = {
   good: 0,
   failed: 1,
   usage: 2,
+  /** explain: the packet is denied; test: an expectation does not hold. */
+  denied: 3,
   /** Applied, but something was left out: see the messages. */
   degraded: 4,
 } as const;

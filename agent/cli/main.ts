@@ -7,6 +7,7 @@ import { cleanupCommand } from './cleanup.ts';
 import { compileCommand } from './compile.ts';
 import { configCommand } from './config.ts';
 import { CommandError, EXIT } from './exit.ts';
+import { explainCommand } from './explain.ts';
 import { lintCommand } from './lint.ts';
 import { printLine } from './report.ts';
 import { runCommand } from './run.ts';
@@ -25,15 +26,17 @@ Start here:
   picket compile --manifests DIR --node NAME --emit ir what would be enforced?
   picket apply   --manifests DIR --node NAME           enforce it
   picket run     --manifests DIR --node NAME           enforce it and follow changes
+  picket explain NS/POD NS/POD tcp/80 --manifests DIR  who may, and which rule says so?
   picket config  --print-default                       what can be configured?
 
-Exit codes: 0 good, 1 failed, 2 usage, 4 applied but degraded.`,
+Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (test), 4 applied but degraded.`,
     );
   for (const command of [
     applyCommand(),
     runCommand(),
     compileCommand(),
     lintCommand(),
+    explainCommand(),
     configCommand(),
     cleanupCommand(),
   ]) {

@@ -56,9 +56,17 @@ export type Step =
   /** No rule of the tier decided and the tier passes. */
   | { readonly kind: 'end-of-tier'; readonly tier: string };
 
+/** A tier that was looked at, with the ids of the policies that select the endpoint there, in order. */
+export interface TierVisit {
+  readonly tier: string;
+  readonly policies: readonly string[];
+}
+
 export interface Decision {
   readonly verdict: Verdict;
   readonly decisive: Decisive;
+  /** In order; the last one decided, unless profiles did. */
+  readonly tiers: readonly TierVisit[];
   readonly trace: readonly Step[];
   /** Log rules that matched before the decision, in order. */
   readonly logged: readonly RuleRef[];
@@ -67,5 +75,5 @@ export interface Decision {
 /** A decision without steps and rules. */
 export function decideImplicitly(verdict: Verdict, reason: ImplicitReason): Decision {
   const decisive: Decisive = { kind: 'implicit', reason, tier: undefined, selectedBy: [] };
-  return { verdict, decisive, trace: [], logged: [] };
+  return { verdict, decisive, tiers: [], trace: [], logged: [] };
 }

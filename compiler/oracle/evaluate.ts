@@ -7,7 +7,7 @@ import type { Packet } from '../model/packet.ts';
 import { policyId } from '../model/policy.ts';
 import type { Direction, Policy, Rule } from '../model/policy.ts';
 import { decideImplicitly } from './decision.ts';
-import type { Decision, Decisive, RuleRef, Step, Verdict } from './decision.ts';
+import type { Decision, Decisive, RuleRef, Step, TierVisit, Verdict } from './decision.ts';
 import { failingCondition } from './match.ts';
 import { governs } from './selector.ts';
 import { enforcedPolicies, findProfile, findTier } from './world.ts';
@@ -19,6 +19,7 @@ interface Case {
   readonly direction: Direction;
   readonly packet: Packet;
   /** Filled on the way. */
+  readonly tiers: TierVisit[];
   readonly trace: Step[];
   readonly logged: RuleRef[];
 }
@@ -54,14 +55,16 @@ export function evaluate(
   packet: Packet,
 ): Decision {
   if (!endpoint.active) return decideImplicitly('deny', 'inactive-endpoint');
-  const judged: Case = { world, direction, packet, trace: [], logged: [] };
+  const judged: Case = { world, direction, packet, tiers: [], trace: [], logged: [] };
   const end = (verdict: Verdict, decisive: Decisive): Decision => ({
     verdict,
     decisive,
+    tiers: judged.tiers,
     trace: judged.trace,
     logged: judged.logged,
   });
   for (const tier of orderedTiers(world, endpoint, direction)) {
+    judged.tiers.push({ tier: tier.name, policies: tier.policies.map(policyId) });
     const hit = firstHit(judged, tier);
     if (hit?.action === 'pass') continue;
     if (hit !== undefined) return end(hit.action, { kind: 'rule', rule: hit.rule });

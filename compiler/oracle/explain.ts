@@ -3,7 +3,7 @@ import type { Decision, Decisive, ImplicitReason, RuleRef, Step } from './decisi
 import type { FlowDecision, FlowStage } from './flow.ts';
 
 /** Completes "<verdict>: ...". */
-const REASONS: { readonly [R in ImplicitReason]: string } = {
+export const REASONS: { readonly [R in ImplicitReason]: string } = {
   'end-of-tier': 'selected by policies of the tier, and none of their rules decides',
   'no-profile': 'no profile of the endpoint decides',
   'missing-profile': 'the endpoint lists a profile that does not exist',

@@ -20,6 +20,7 @@ const AGENT = [
   'agent/dataplane',
   'agent/endpoints',
   'agent/engine',
+  'agent/explain',
   'agent/netlink',
   'agent/netlink/schema',
   'agent/obs',
@@ -67,6 +68,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'agent/obs',
   ],
   'agent/engine': [...COMPILER, ...AGENT],
+  // Judges by the oracle alone, which shares no code with what it explains.
+  'agent/explain': [...PARSE, 'compiler/oracle', 'agent/store', 'agent/watch'],
   'agent/obs': ['agent'],
   // The composition root: the only place that chooses implementations.
   'agent/cli': [...COMPILER, ...AGENT, 'agent/native'],

@@ -1,0 +1,71 @@
+/** `picket explain`: who may reach whom, and which rule says so. From manifests: no kernel, no root. */
+import { Command } from 'commander';
+import { answer } from '../explain/answer.ts';
+import { answerToJson } from '../explain/json.ts';
+import { printAnswer } from '../explain/print.ts';
+import { readQuestion, SERVICE_FORMS } from '../explain/question.ts';
+import { CommandError, EXIT } from './exit.ts';
+import { configOption, manifestsOption, nodeOption, outputOption } from './options.ts';
+import type { ConfiguredOptions } from './options.ts';
+import { printIssues, printJson, printLine } from './report.ts';
+import { loadScene } from './scene.ts';
+
+export function explainCommand(): Command {
+  return new Command('explain')
+    .summary('say which rule allows or denies a connection, without a kernel')
+    .description(
+      'Judges a new connection by the manifests: egress at the sender, then ingress at the receiver, tier by tier and\n' +
+        'policy by policy, down to the rule that decides and its line in the manifest; where no rule decides, it says who\n' +
+        'selected the endpoint. IPv4 and IPv6 where both ends have them. Needs neither root nor a kernel.',
+    )
+    .argument('<src>', 'who connects: NAMESPACE/POD, an address, or host')
+    .argument('<dst>', 'to whom: NAMESPACE/POD, an address, or host')
+    .argument('[proto/port]', SERVICE_FORMS)
+    .addOption(configOption())
+    .addOption(manifestsOption())
+    .addOption(nodeOption().default(undefined, 'every node judges its own workloads'))
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+"host" is the node itself: that of --node, else that of the pod at the other end. Packets are judged as they are after a
+Service's address was replaced, from port 40000, not part of a known connection.
+
+Examples:
+  picket explain shop/web shop/db tcp/5432 --manifests policies
+  picket explain 203.0.113.9 shop/web tcp/443 --manifests policies
+  picket explain shop/web 10.96.0.10 udp/53 --manifests policies -o json
+
+Exit codes: 0 allowed; 3 denied, for one IP family at least; 1 a name is unknown or nothing could be read; 2 usage.`,
+    )
+    .action(
+      async (src: string, dst: string, service: string | undefined, options: ConfiguredOptions) => {
+        process.exitCode = await explain({ src, dst, service }, options);
+      },
+    );
+}
+
+interface Words {
+  readonly src: string;
+  readonly dst: string;
+  readonly service: string | undefined;
+}
+
+async function explain({ src, dst, service }: Words, options: ConfiguredOptions): Promise<number> {
+  if (service === undefined) {
+    const message =
+      `what does ${src} send to ${dst}? Policy is about protocols and ports, so say one after the names: ${SERVICE_FORMS}.\n` +
+      `For example: picket explain ${src} ${dst} tcp/80`;
+    throw new CommandError(message, EXIT.usage);
+  }
+  const question = readQuestion(src, dst, service);
+  if ('wrong' in question) throw new CommandError(question.wrong, EXIT.usage);
+  const { scene, issues } = await loadScene(options);
+  printIssues(issues, options.output);
+  const answered = answer(scene, question.value);
+  if ('wrong' in answered) throw new CommandError(answered.wrong);
+  const { value } = answered;
+  if (options.output === 'json') printJson({ ...answerToJson(scene, value), issues });
+  else for (const line of printAnswer(scene, value)) printLine(line);
+  return value.verdict === 'allow' ? EXIT.good : EXIT.denied;
+}

@@ -1,0 +1,49 @@
+/** Manifests as a scene for questions; the part that explain and test have in common. */
+import { DEFAULT_ORACLE_CONFIG } from '../../compiler/oracle/world.ts';
+import type { OracleConfig } from '../../compiler/oracle/world.ts';
+import type { Config } from '../config/keys.ts';
+import { unknownNode } from '../explain/ends.ts';
+import { sceneOf } from '../explain/scene.ts';
+import type { Scene } from '../explain/scene.ts';
+import { CommandError } from './exit.ts';
+import { loadManifests } from './load.ts';
+import type { ReportedIssue } from './report.ts';
+import { loadSettings } from './settings.ts';
+import type { SettingsOptions } from './settings.ts';
+
+export interface SceneFlags extends SettingsOptions {
+  readonly manifests: string | undefined;
+  /** Only the flag counts: which node the configuration is of does not matter to a question about a cluster. */
+  readonly node: string | undefined;
+}
+
+/** Throws CommandError where there is nothing to ask about. */
+export async function loadScene({
+  config: file,
+  manifests,
+  node,
+}: SceneFlags): Promise<{ readonly scene: Scene; readonly issues: readonly ReportedIssue[] }> {
+  const config = loadSettings({ config: file, manifests, node, netns: undefined }, ['manifests']);
+  const { engine, issues, objects } = await loadManifests(config);
+  if (objects === 0) {
+    const why = issues.map(({ message }) => message).join('; ');
+    throw new CommandError(
+      `no usable manifest in ${config.manifests}${why === '' ? '' : `: ${why}`}`,
+    );
+  }
+  const scene = sceneOf(engine.store, { config: oracleConfig(config), node });
+  const unknown = unknownNode(scene);
+  if (unknown !== undefined) throw new CommandError(unknown);
+  return { scene, issues };
+}
+
+function oracleConfig(config: Config): OracleConfig {
+  return {
+    ...DEFAULT_ORACLE_CONFIG,
+    defaultEndpointToHostAction: config.endpointToHostAction,
+    vxlanPort: config.vxlanPort,
+    allowVxlanFromWorkloads: config.allowVxlanPacketsFromWorkloads,
+    allowIpipFromWorkloads: config.allowIpipPacketsFromWorkloads,
+    allowSourceSpoofing: config.workloadSourceSpoofing === 'Any',
+  };
+}

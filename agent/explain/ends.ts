@@ -1,0 +1,154 @@
+/**
+ * Ends of a question to places in the scene. Comes in: words; goes out: the addresses that a packet would carry, or which name is unknown
+ * and which known one is near. Refuses to know policies.
+ */
+import type { WorkloadEndpoint } from '../../compiler/model/cluster.ts';
+import { printAddress } from '../../compiler/model/ip.ts';
+import type { Address, Family } from '../../compiler/model/ip.ts';
+import { nearest } from '../../compiler/model/parse/nearest.ts';
+import { compareUtf8 } from '../../compiler/model/text-order.ts';
+import { findEnd } from '../../compiler/oracle/flow.ts';
+import type { FlowEnd } from '../../compiler/oracle/flow.ts';
+import { isSameAddress, resourcesOf } from '../../compiler/oracle/world.ts';
+import type { World } from '../../compiler/oracle/world.ts';
+import type { EndWord, Question, Read } from './question.ts';
+import type { Scene } from './scene.ts';
+
+/** Where a packet starts or ends. */
+export interface Place {
+  /** As people say it. */
+  readonly name: string;
+  /** The first of each family counts. */
+  readonly addresses: readonly Address[];
+  /** The node that judges this end, where one does. */
+  readonly node: string | undefined;
+  /** What is there, as the world's node sees it. */
+  endIn(world: World, address: Address): FlowEnd;
+}
+
+/** Names that an error lists. */
+const MAX_NAMES = 8;
+
+/** For hosts whose addresses nobody says: nothing that the host sends to its workloads depends on them. */
+const UNSPECIFIED: readonly Address[] = ([4, 6] as const).map((family) => ({ family, value: 0n }));
+
+export function worldOf(scene: Scene, node: string): World {
+  return { resources: scene.resources, node, config: scene.config };
+}
+
+/** Source and destination. */
+export function resolveEnds(
+  scene: Scene,
+  { from, to }: Question,
+): Read<{ readonly source: Place; readonly destination: Place }> {
+  const known = [resolveKnown(scene, from), resolveKnown(scene, to)] as const;
+  const [a, b] = known;
+  if ('wrong' in a) return a;
+  if ('wrong' in b) return b;
+  const source = a.value ?? hostPlace(scene, b.value?.node);
+  // Packets go to whoever has the address, whoever was meant.
+  const destination =
+    b.value === undefined ? hostPlace(scene, a.value?.node) : { ...b.value, endIn: findEnd };
+  if (b.value === undefined && destination.addresses.length === 0) {
+    const wrong =
+      `no address of ${destination.name} is known: add its Node object to the manifests, ` +
+      'say which node with --node, or say the address instead of host';
+    return { wrong };
+  }
+  const sender = source.addresses.length > 0 ? source : { ...source, addresses: UNSPECIFIED };
+  return { value: { source: sender, destination } };
+}
+
+/** `undefined` for `host`, which depends on the other end. */
+function resolveKnown(scene: Scene, word: EndWord): Read<Place | undefined> {
+  if (word.kind === 'host') return { value: undefined };
+  return word.kind === 'address'
+    ? { value: addressPlace(scene, word.address) }
+    : workloadPlace(scene, word.id);
+}
+
+function workloadPlace(scene: Scene, id: string): Read<Place> {
+  const workloads = resourcesOf(worldOf(scene, ''), 'WorkloadEndpoint');
+  const endpoint = workloads.find((each) => each.id === id);
+  if (endpoint === undefined) return { wrong: unknownWorkload(scene, id, workloads) };
+  if (!endpoint.active || endpoint.addresses.length === 0) {
+    const wrong =
+      `${id} has no network of its own: it is finished, not scheduled, without an address yet, or shares ` +
+      "its node's network (then ask for host)";
+    return { wrong };
+  }
+  const { node, addresses } = endpoint;
+  const endIn = (world: World, address: Address): FlowEnd =>
+    addresses.some((own) => isSameAddress(own, address))
+      ? { kind: 'workload', endpoint }
+      : findEnd(world, address);
+  return { value: { name: id, addresses, node, endIn } };
+}
+
+function unknownWorkload(scene: Scene, id: string, workloads: readonly WorkloadEndpoint[]): string {
+  const services = resourcesOf(worldOf(scene, ''), 'Service');
+  if (services.some(({ namespace, name }) => `${namespace}/${name}` === id)) {
+    return `${id} is a Service: name one of its pods, for policy judges packets after their address is replaced`;
+  }
+  const ids = workloads.map((each) => each.id).toSorted(compareUtf8);
+  if (ids.length === 0) return `there is no pod ${id}: the manifests have no pods at all`;
+  const near = nearest(id, ids);
+  if (near !== undefined) return `there is no pod ${id}; did you mean ${near}?`;
+  const [namespace = ''] = id.split('/');
+  const neighbours = ids.filter((each) => each.startsWith(`${namespace}/`));
+  const shown = neighbours.length > 0 ? neighbours : ids;
+  const more = shown.length > MAX_NAMES ? `, … (${shown.length} in all)` : '';
+  return `there is no pod ${id}; there is: ${shown.slice(0, MAX_NAMES).join(', ')}${more}`;
+}
+
+function addressPlace(scene: Scene, address: Address): Place {
+  const text = printAddress(address);
+  const addresses = [address];
+  const endIn = findEnd;
+  const end = findEnd(worldOf(scene, scene.node ?? ''), address);
+  if (end.kind === 'workload') {
+    const { id, node } = end.endpoint;
+    return { name: `${text} (${id})`, addresses, node, endIn };
+  }
+  const node = nodesOf(scene).find(
+    (name) => findEnd(worldOf(scene, name), address).kind === 'host',
+  );
+  return { name: node === undefined ? text : `${text} (node ${node})`, addresses, node, endIn };
+}
+
+function hostPlace(scene: Scene, neighbour: string | undefined): Place {
+  const node = scene.node ?? neighbour;
+  const world = worldOf(scene, node ?? '');
+  const addresses = [
+    ...resourcesOf(world, 'Node')
+      .filter(({ name }) => name === node)
+      .flatMap((each) => each.addresses),
+    ...resourcesOf(world, 'HostEndpoint')
+      .filter((each) => each.node === node)
+      .flatMap((each) => each.expectedIPs),
+  ];
+  const endIn = (seenBy: World): FlowEnd => ({ kind: seenBy.node === node ? 'host' : 'external' });
+  return { name: node === undefined ? 'host' : `host ${node}`, addresses, node, endIn };
+}
+
+/** Names of nodes that have addresses of their own. */
+function nodesOf(scene: Scene): string[] {
+  const world = worldOf(scene, '');
+  const named = resourcesOf(world, 'Node').map(({ name }) => name);
+  return [...new Set([...named, ...resourcesOf(world, 'HostEndpoint').map(({ node }) => node)])];
+}
+
+/** Why `scene.node` cannot be asked: nothing in the manifests says that it exists. */
+export function unknownNode(scene: Scene): string | undefined {
+  const { node } = scene;
+  const workloads = resourcesOf(worldOf(scene, ''), 'WorkloadEndpoint').map((each) => each.node);
+  const known = [...new Set([...nodesOf(scene), ...workloads])].filter((name) => name !== '');
+  if (node === undefined || known.includes(node)) return undefined;
+  const near = nearest(node, known);
+  const shown = known.toSorted(compareUtf8).slice(0, MAX_NAMES).join(', ') || 'none';
+  return `no manifest knows a node ${node}; ${near === undefined ? `there is: ${shown}` : `did you mean ${near}?`}`;
+}
+
+export function addressOf(place: Place, family: Family): Address | undefined {
+  return place.addresses.find((address) => address.family === family);
+}
