@@ -1,6 +1,9 @@
 /** Endpoints with a profile that nobody defines; for pods that is their namespace. A missing profile denies. */
 import type { WorkloadEndpoint } from '../model/cluster.ts';
 import { suggest } from '../model/parse/nearest.ts';
+import type { Rule } from '../model/policy.ts';
+import { DIRECTIONS } from './conditions.ts';
+import { isUnconditional, shapeOf } from './covers.ts';
 import type { FindWarnings, Warning } from './rule.ts';
 import type { Keyed, LintWorld } from './world.ts';
 
@@ -23,10 +26,20 @@ export const findMissingProfiles: FindWarnings = (world) => {
   });
 };
 
-/** One that is reached: the first profile with rules decides, and a namespace's allows everything. */
+/** The first that is reached: behind a profile that decides everything, like a namespace's, it does not matter. */
 function missingProfile(endpoint: WorkloadEndpoint, world: LintWorld): string | undefined {
-  const [first] = endpoint.profiles;
-  return first === undefined || world.profiles.has(first) ? undefined : first;
+  for (const name of endpoint.profiles) {
+    const profile = world.profiles.get(name);
+    if (profile === undefined) return name;
+    if (DIRECTIONS.every((direction) => profile[direction].some(isFinal))) return undefined;
+  }
+  return undefined;
+}
+
+function isFinal(rule: Rule): boolean {
+  const shape = shapeOf(rule, undefined);
+  const isDecision = rule.action === 'allow' || rule.action === 'deny';
+  return isDecision && shape !== undefined && isUnconditional(shape);
 }
 
 function forPods(

@@ -301,6 +301,18 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: 'profiles behind one that decides everything do not matter, others do',
+    in: [
+      ...BASE,
+      workload('shop/a', ['10.0.1.1'], { profiles: ['kns.shop', 'gone'] }),
+      workload('shop/b', ['10.0.1.2'], { isPod: false, profiles: ['labels', 'gone'] }),
+      { kind: 'Profile', name: 'labels', ingress: [], egress: [rule('deny')], labelsToApply: {} },
+    ],
+    out: [
+      'profile-missing wep/shop/b spec.profiles: there is no Profile "gone": traffic of this endpoint that no policy decides is denied',
+    ],
+  },
+  {
     name: 'two pods with one address; finished ones do not count',
     in: [
       ...BASE,
