@@ -118,7 +118,7 @@ const IDENTITY: ReadonlySet<string> = new Set([
   'staged',
 ]);
 
-/** `resource` with one field taken from a donor of its kind; `undefined` where there is none. */
+/** `resource` with one field taken from a donor of its kind and scope; `undefined` where there is none. */
 function edit(
   resource: Resource | undefined,
   donors: readonly Resource[],
@@ -126,7 +126,9 @@ function edit(
   field: number,
 ): Resource | undefined {
   if (resource === undefined) return undefined;
-  const alike = donors.filter(({ kind }) => kind === resource.kind);
+  const alike = donors.filter(
+    (other) => other.kind === resource.kind && isNamespaced(other) === isNamespaced(resource),
+  );
   const from = alike[donor % alike.length];
   const own = Object.keys(resource).filter((key) => !IDENTITY.has(key));
   const fields = [
@@ -136,6 +138,10 @@ function edit(
   const key = fields[field % fields.length] as keyof Resource | undefined;
   if (from === undefined || key === undefined) return undefined;
   return { ...resource, [key]: from[key] };
+}
+
+function isNamespaced(resource: Resource): boolean {
+  return 'namespace' in resource && resource.namespace !== undefined;
 }
 
 function assertSameSets(actual: Calculated, expected: Calculated): void {
