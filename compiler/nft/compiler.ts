@@ -19,6 +19,7 @@ import type { BaseConfig } from './base.ts';
 import { ChainStore } from './chain-store.ts';
 import { goTo, metaNfproto } from './exprs.ts';
 import {
+  dropRuleOrigins,
   lowerPolicyChain,
   lowerSection,
   profileSectionName,
@@ -123,6 +124,7 @@ export class TableCompiler {
     }
     for (const [id, policy] of changes.policies) {
       if (policy === undefined) continue;
+      dropRuleOrigins(this.#refused, id);
       this.#setPolicy(id, policy);
       stale.add(id);
     }

@@ -43,6 +43,11 @@ export function ruleOrigin(policyId: string, direction: Direction, index: number
   return `${policyId} ${direction}[${index}]`;
 }
 
+/** Rules of a policy that changed are new: what the kernel said of the old ones no longer counts. */
+export function dropRuleOrigins(origins: Set<string>, policyId: string): void {
+  for (const origin of origins) if (origin.startsWith(`${policyId} `)) origins.delete(origin);
+}
+
 /** `ingress/np/shop/web/0`: packets and bytes that a policy rule matched, both families together. */
 export function ruleCounter(policyId: string, direction: Direction, index: number): NftCounter {
   const origin = ruleOrigin(policyId, direction, index);

@@ -54,7 +54,7 @@ export interface RunningAgent {
   readonly pid: number;
   /** Its log so far. */
   log(): readonly LogLine[];
-  /** Resolves with the first matching line from line `from` on; rejects when the agent ends or 10 s pass. */
+  /** Resolves with the first matching line from line `from` on; rejects when the agent ends or the deadline passes. */
   logged(pattern: RegExp, from?: number): Promise<LogLine>;
   /** Resolves when it has ended. */
   readonly ended: Promise<Ended>;
@@ -63,7 +63,7 @@ export interface RunningAgent {
 }
 
 /** Deadline of everything that is waited for. Generous: only a test that fails takes as long. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 
 /** Polls until `probe` says true. */
 export async function until(
@@ -133,14 +133,23 @@ export class Bench {
     return picket(['apply', ...this.options(), ...args]);
   }
 
+  /** Environment in which the kernel refuses the rules of this origin, until the manifest `flag` is gone. */
+  spoiling(origin: string, flag: string): Record<string, string> {
+    return {
+      NODE_OPTIONS: `--import=${projectPath('test/support/spoil.ts')}`,
+      PICKET_TEST_SPOIL: origin,
+      PICKET_TEST_SPOIL_WHILE: this.path(flag),
+    };
+  }
+
   /** What `apply` and `run` need. */
   options(): string[] {
     return ['--manifests', this.manifests, '--node', NODE, '--netns', this.netns.path];
   }
 
   /** Starts `picket run -o json`; it need not have applied anything yet. */
-  start(): RunningAgent {
-    const agent = startAgent([...this.options(), '-o', 'json']);
+  start(env: Readonly<Record<string, string>> = {}): RunningAgent {
+    const agent = startAgent([...this.options(), '-o', 'json'], env);
     this.#agents.add(agent);
     return agent;
   }
@@ -204,14 +213,19 @@ export function policiesOf(table: KernelTable | undefined): string[] {
 export async function picket(
   args: readonly string[],
   wrapper: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
   const [file = '', ...rest] = [...wrapper, projectPath('bin/picket'), ...args];
-  const { exitCode, stdout, stderr } = await execa(file, rest, { reject: false, timeout: 60_000 });
+  const { exitCode, stdout, stderr } = await execa(file, rest, {
+    reject: false,
+    timeout: 60_000,
+    env,
+  });
   return { exitCode, stdout, stderr };
 }
 
-function startAgent(args: readonly string[]): RunningAgent {
-  const child = execa(projectPath('bin/picket'), ['run', ...args], { reject: false });
+function startAgent(args: readonly string[], env: Readonly<Record<string, string>>): RunningAgent {
+  const child = execa(projectPath('bin/picket'), ['run', ...args], { reject: false, env });
   const lines: LogLine[] = [];
   let rest = '';
   let hasEnded = false;

@@ -139,3 +139,16 @@ test('a table of another shape is replaced, and that is told', async (t) => {
   t.deepEqual(outline(await fake.dump()), await healthy());
   t.deepEqual((await engine.apply()).operations, {});
 });
+
+test('a policy that is corrected is tried at once, others stay left out', async (t) => {
+  const { engine, fake } = setup();
+  engine.take([put(policy('p-other', 82))]);
+  fake.refuse = (op) =>
+    op.op === 'add-rule' && op.origin.startsWith('gnp/p') ? 'EINVAL' : undefined;
+  await engine.apply();
+  fake.refuse = () => undefined;
+  engine.take([put(policy('p', 81))]);
+  await engine.apply();
+  t.true(rulesOf(await fake.dump(), COUNTER).length > 0);
+  t.deepEqual(rulesOf(await fake.dump(), 'ingress/gnp/p-other/0'), []);
+});
