@@ -1,0 +1,374 @@
+/** Work is proportional to the change (design section 2): what each kind of change sends to the kernel, and how much is lowered for it. */
+import test from 'ava';
+import { FakeDataplane } from '../../../../agent/dataplane/fake.ts';
+import type { Engine } from '../../../../agent/engine/engine.ts';
+import type { RawEvent } from '../../../../agent/watch/event.ts';
+import type { NftOp } from '../../../../compiler/nft/program.ts';
+import {
+  namespaceObject,
+  openEngine,
+  pod,
+  put,
+  remove,
+  serviceAccountObject,
+  v3,
+} from '../../../support/raw-events.ts';
+
+/** Elements count one by one, everything else by operation. */
+type Cost = Readonly<Record<string, number>>;
+
+interface Row {
+  readonly name: string;
+  readonly change: readonly RawEvent[];
+  readonly sent: Cost;
+  /** Policy chains lowered: one per policy, direction, family and continuation. */
+  readonly lowered: number;
+}
+
+const REMOTE = { node: 'node-b' };
+const CLIENT = { ...REMOTE, labels: { app: 'client' } };
+const WEB = { labels: { app: 'web' } };
+
+const fromClients = { action: 'Allow', source: { selector: "app == 'client'" } };
+const fromTeam = { action: 'Allow', source: { namespaceSelector: "team == 'red'" } };
+const fromRobots = { action: 'Allow', source: { serviceAccounts: { selector: "kind == 'bot'" } } };
+const toPort = (port: number): object => ({
+  action: 'Allow',
+  protocol: 'TCP',
+  destination: { ports: [port] },
+});
+
+function webPolicy(ingress: readonly object[], order = 100): RawEvent {
+  const spec = { selector: "app == 'web'", tier: 'app', order, types: ['Ingress'], ingress };
+  return put(v3('GlobalNetworkPolicy', 'app.web', spec));
+}
+
+function basePolicy(): RawEvent {
+  const spec = {
+    selector: "app == 'web'",
+    tier: 'base',
+    types: ['Ingress'],
+    ingress: [toPort(22)],
+  };
+  return put(v3('GlobalNetworkPolicy', 'base.ssh', spec));
+}
+
+function tier(name: string, order: number, defaultAction = 'Deny'): RawEvent {
+  return put(v3('Tier', name, { order, defaultAction }));
+}
+
+const CLIENT_1 = pod('shop/client-1', ['10.2.0.1'], CLIENT);
+const WEB_1 = pod('shop/web-1', ['10.1.0.1'], WEB);
+const WEB_2 = pod('shop/web-2', ['10.1.0.2'], WEB);
+
+const WORLD: readonly RawEvent[] = [
+  put(namespaceObject('shop', { team: 'blue' })),
+  put(namespaceObject('ops', { team: 'blue' })),
+  put(serviceAccountObject('ops/robot', {})),
+  put(pod('ops/robot', ['10.2.0.9', '2001:db8::9'], { ...REMOTE, serviceAccount: 'robot' })),
+  put(CLIENT_1),
+  put(WEB_1),
+  put(WEB_2),
+  tier('app', 10),
+  tier('base', 20, 'Pass'),
+  webPolicy([fromClients, fromTeam, fromRobots]),
+  basePolicy(),
+];
+
+/** Elements by which a pod's interface and one address of it are known. */
+const INTERFACE_ELEMENTS = 3;
+const ADDRESS_ELEMENTS = 4;
+const DISPATCH_ELEMENTS = INTERFACE_ELEMENTS + ADDRESS_ELEMENTS;
+/** Start of a pod's two chains, and the way to its programs: 4 and 6 rules. */
+const ENDPOINT_RULES = 10;
+
+const ROWS: readonly Row[] = [
+  { name: 'nothing', change: [], sent: {}, lowered: 0 },
+  {
+    name: 'the same objects again',
+    change: WORLD,
+    sent: {},
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod appears in one set',
+    change: [put(pod('shop/client-2', ['10.2.0.2'], CLIENT))],
+    sent: { 'add-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod appears that no rule asks for',
+    change: [put(pod('shop/other', ['10.2.0.2'], REMOTE))],
+    sent: {},
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod goes',
+    change: [remove(CLIENT_1)],
+    sent: { 'delete-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod is relabelled',
+    change: [put(pod('shop/client-1', ['10.2.0.1'], REMOTE))],
+    sent: { 'delete-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod moves to another address',
+    change: [put(pod('shop/client-1', ['10.2.0.77'], CLIENT))],
+    sent: { 'delete-elements': 1, 'add-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod finishes',
+    change: [put(pod('shop/client-1', ['10.2.0.1'], { ...CLIENT, phase: 'Succeeded' }))],
+    sent: { 'delete-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod comes and goes between two transactions',
+    change: [put(pod('shop/client-2', ['10.2.0.2'], CLIENT)), remove(pod('shop/client-2', []))],
+    sent: {},
+    lowered: 0,
+  },
+  {
+    name: 'a replica of a local pod appears',
+    change: [put(pod('shop/web-3', ['10.1.0.3'], WEB))],
+    sent: { 'add-chain': 2, 'add-rule': ENDPOINT_RULES, 'add-elements': DISPATCH_ELEMENTS },
+    lowered: 0,
+  },
+  {
+    name: 'a replica of a local pod goes',
+    change: [remove(WEB_2)],
+    sent: { 'flush-chain': 2, 'delete-chain': 2, 'delete-elements': DISPATCH_ELEMENTS },
+    lowered: 0,
+  },
+  {
+    name: 'a local pod gets a label that no policy asks for',
+    change: [put(pod('shop/web-1', ['10.1.0.1'], { labels: { app: 'web', version: '2' } }))],
+    sent: {},
+    lowered: 0,
+  },
+  {
+    name: 'a local pod moves to another address',
+    change: [put(pod('shop/web-1', ['10.1.0.77'], WEB))],
+    sent: { 'delete-elements': ADDRESS_ELEMENTS, 'add-elements': ADDRESS_ELEMENTS },
+    lowered: 0,
+  },
+  {
+    name: 'a namespace is relabelled',
+    change: [put(namespaceObject('ops', { team: 'red' }))],
+    sent: { 'add-elements': 2 },
+    lowered: 0,
+  },
+  {
+    name: 'a service account is relabelled',
+    change: [put(serviceAccountObject('ops/robot', { kind: 'bot' }))],
+    sent: { 'add-elements': 2 },
+    lowered: 0,
+  },
+  {
+    name: 'a rule is edited: the chains of its policy, both families',
+    change: [webPolicy([fromClients, fromTeam, fromRobots, toPort(80)])],
+    sent: { 'flush-chain': 2, 'add-rule': 8, 'add-counter': 1 },
+    lowered: 2,
+  },
+  {
+    name: 'a rule changes its ports',
+    change: [webPolicy([{ ...fromClients, protocol: 'TCP' }, fromTeam, fromRobots])],
+    sent: { 'flush-chain': 2, 'add-rule': 6 },
+    lowered: 2,
+  },
+  {
+    name: 'a policy changes its order, alone in its tier',
+    change: [webPolicy([fromClients, fromTeam, fromRobots], 200)],
+    sent: {},
+    lowered: 0,
+  },
+  {
+    name: 'a network set that no rule asks for',
+    change: [put(v3('GlobalNetworkSet', 'idle', { nets: ['192.0.2.0/24'] }))],
+    sent: {},
+    lowered: 0,
+  },
+];
+
+for (const row of ROWS) {
+  test(row.name, async (t) => {
+    const { engine, fake } = await start(WORLD);
+    t.deepEqual(await costOf(engine, fake, row.change), {
+      sent: row.sent,
+      lowered: row.lowered,
+      transactions: Object.keys(row.sent).length === 0 ? 0 : 1,
+      dumps: 0,
+    });
+  });
+}
+
+test('a policy that comes costs its own chains, and its tier and the entry of whom it governs', async (t) => {
+  const { engine, fake } = await start(WORLD);
+  const spec = { selector: "app == 'web'", tier: 'app', order: 1, types: ['Ingress'] };
+  const extra = v3('GlobalNetworkPolicy', 'app.extra', { ...spec, ingress: [toPort(443)] });
+  const came = await costOf(engine, fake, [put(extra)]);
+  t.is(came.lowered, 2);
+  // Per family a policy chain and a tier chain; the ingress chains of two pods lead to the new tier chains.
+  t.like(came.sent, { 'add-chain': 4, 'delete-chain': 2 });
+  const text = lastChains(fake);
+  t.deepEqual(
+    text.filter((name) => name.includes('client') || name.startsWith('from-')),
+    [],
+  );
+  const went = await costOf(engine, fake, [remove(extra)]);
+  t.is(went.lowered, 0);
+  t.like(went.sent, { 'add-chain': 2, 'delete-chain': 4 });
+});
+
+test('tiers that change places lower no policy', async (t) => {
+  const { engine, fake } = await start(WORLD);
+  const cost = await costOf(engine, fake, [tier('app', 30)]);
+  t.is(cost.lowered, 4, 'entries of both policies under their new continuation');
+  t.deepEqual(
+    lastChains(fake).filter((name) => name.includes('/gnp/')),
+    [],
+    'but no policy chain is sent',
+  );
+  t.is(cost.sent['add-elements'], undefined);
+});
+
+test('another default action of a tier costs its chains and those that lead there', async (t) => {
+  const { engine, fake } = await start(WORLD);
+  const cost = await costOf(engine, fake, [tier('base', 20, 'Deny')]);
+  t.deepEqual(
+    lastChains(fake).filter((name) => name.includes('/gnp/')),
+    [],
+  );
+  t.is(cost.sent['add-elements'], undefined);
+  t.is(cost.transactions, 1);
+});
+
+test('one prefix more in a network set of 100,000 is one element', async (t) => {
+  const nets = Array.from(
+    { length: 100_000 },
+    (_, i) => `10.${(i >> 8) >> 8}.${(i >> 8) & 255}.${i & 255}/32`,
+  );
+  const policy = webPolicy([{ action: 'Allow', source: { selector: "list == 'big'" } }]);
+  const list = (extra: readonly string[]): RawEvent =>
+    put(v3('GlobalNetworkSet', 'big', { nets: [...nets, ...extra] }, { list: 'big' }));
+  const { engine, fake } = await start([...WORLD, policy, list([])]);
+  const cost = { lowered: 0, transactions: 1, dumps: 0 };
+  t.deepEqual(await costOf(engine, fake, [list(['192.0.2.1/32'])]), {
+    ...cost,
+    sent: { 'add-elements': 1 },
+  });
+  t.deepEqual(await costOf(engine, fake, [list([])]), { ...cost, sent: { 'delete-elements': 1 } });
+});
+
+function list(nets: readonly string[]): RawEvent {
+  return put(v3('GlobalNetworkSet', 'l', { nets }, { list: 'l' }));
+}
+
+test('the first prefix of a set changes its rules, the next ones do not', async (t) => {
+  const policy = webPolicy([{ action: 'Allow', source: { selector: "list == 'l'" } }]);
+  const { engine, fake } = await start([...WORLD, policy, list(['192.0.2.1'])]);
+  const first = await costOf(engine, fake, [list(['192.0.2.1', '198.51.100.0/24'])]);
+  t.deepEqual(first.sent, { 'add-set': 1, 'add-elements': 1, 'flush-chain': 1, 'add-rule': 2 });
+  t.is(first.lowered, 2);
+  const next = await costOf(engine, fake, [
+    list(['192.0.2.1', '198.51.100.0/24', '203.0.113.0/24']),
+  ]);
+  t.deepEqual(next.sent, { 'add-elements': 1 });
+  t.is(next.lowered, 0);
+});
+
+test('50 pods in one burst are one transaction', async (t) => {
+  const { engine, fake } = await start(WORLD);
+  const burst = Array.from({ length: 50 }, (_, i) =>
+    put(pod(`shop/burst-${i}`, [`10.2.1.${i}`], CLIENT)),
+  );
+  t.deepEqual(await costOf(engine, fake, burst), {
+    sent: { 'add-elements': 50 },
+    lowered: 0,
+    transactions: 1,
+    dumps: 0,
+  });
+  t.is(fake.transactions.at(-1)?.length, 1, 'in one operation');
+});
+
+test('a hundred replicas share their programs', async (t) => {
+  const replicas = Array.from({ length: 100 }, (_, i) =>
+    put(pod(`shop/replica-${i}`, [`10.1.1.${i}`], WEB)),
+  );
+  const { engine, fake } = await start([...WORLD, ...replicas]);
+  const one = await start(WORLD);
+  t.is(engine.compiler.lowered, one.engine.compiler.lowered);
+  const next = put(pod('shop/replica-100', ['10.1.1.100'], WEB));
+  t.deepEqual((await costOf(engine, fake, [next])).sent, {
+    'add-chain': 2,
+    'add-rule': ENDPOINT_RULES,
+    'add-elements': DISPATCH_ELEMENTS,
+  });
+});
+
+test('a restart with unchanged input reads the kernel once and sends nothing', async (t) => {
+  const { fake } = await start(WORLD);
+  const again = openEngine(fake);
+  t.deepEqual(again.take(WORLD.toReversed()), []);
+  const before = { dumps: fake.dumps, transactions: fake.transactions.length };
+  t.deepEqual((await again.apply()).operations, {});
+  t.is(fake.transactions.length, before.transactions);
+  t.is(fake.dumps, before.dumps + 1);
+  await again.apply();
+  t.is(fake.dumps, before.dumps + 1);
+});
+
+async function start(
+  events: readonly RawEvent[],
+): Promise<{ engine: Engine; fake: FakeDataplane }> {
+  const fake = new FakeDataplane();
+  const engine = openEngine(fake);
+  engine.take(events);
+  await engine.apply();
+  return { engine, fake };
+}
+
+interface Work {
+  readonly sent: Cost;
+  readonly lowered: number;
+  readonly transactions: number;
+  readonly dumps: number;
+}
+
+async function costOf(
+  engine: Engine,
+  fake: FakeDataplane,
+  change: readonly RawEvent[],
+): Promise<Work> {
+  const { lowered } = engine.compiler;
+  const { dumps } = fake;
+  const before = fake.transactions.length;
+  engine.take(change);
+  await engine.apply();
+  const transactions = fake.transactions.slice(before);
+  return {
+    sent: countOps(transactions.flat()),
+    lowered: engine.compiler.lowered - lowered,
+    transactions: transactions.length,
+    dumps: fake.dumps - dumps,
+  };
+}
+
+function countOps(ops: readonly NftOp[]): Cost {
+  const counts: Record<string, number> = {};
+  for (const op of ops) {
+    counts[op.op] = (counts[op.op] ?? 0) + ('elements' in op ? op.elements.length : 1);
+  }
+  return counts;
+}
+
+/** Names of the chains that the last transaction wrote. */
+function lastChains(fake: FakeDataplane): string[] {
+  return (fake.transactions.at(-1) ?? []).flatMap((op) =>
+    op.op === 'add-rule' ? [op.chain] : op.op === 'add-chain' ? [op.chain.name] : [],
+  );
+}
