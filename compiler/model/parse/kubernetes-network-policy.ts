@@ -50,7 +50,7 @@ export function parseKubernetesNetworkPolicy(
   const fields = readFields<(typeof STAGED_FIELDS)[number]>(spec, known, 'scope');
   if (staged && isStagedDeletion(fields.stagedAction, fields)) return undefined;
   const [ingress, egress] = [readList(fields.ingress), readList(fields.egress)];
-  const types = readTypes(fields.policyTypes) ?? defaultTypes(egress.length > 0);
+  const types = readPolicyTypes(fields.policyTypes, egress.length > 0);
   warnOfUnused(fields.ingress, ingress, types, 'ingress');
   warnOfUnused(fields.egress, egress, types, 'egress');
   return {
@@ -71,6 +71,18 @@ export function parseKubernetesNetworkPolicy(
     preDnat: false,
     doNotTrack: false,
   };
+}
+
+const TYPES_EFFECT =
+  'until it is corrected, the types that can be read count, and those that are assumed without types';
+
+/** A bad type does not cost the policy, which would open its pods (specification section 5.1). */
+function readPolicyTypes(at: Cursor, hasEgress: boolean): readonly Direction[] {
+  const types = attempt(at, TYPES_EFFECT, readTypes);
+  if (types !== undefined) return types;
+  const words: readonly unknown[] = Array.isArray(at.value) ? at.value : [];
+  const recognised = words.includes('Egress') ? (['egress'] as const) : [];
+  return [...new Set([...defaultTypes(hasEgress), ...recognised])];
 }
 
 /** Kubernetes' own words: always ingress, and egress when there are egress rules. */
