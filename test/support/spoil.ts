@@ -3,13 +3,17 @@
  * it refuses, while the file PICKET_TEST_SPOIL_WHILE exists.
  */
 import { existsSync } from 'node:fs';
+import type { CommitResult } from '../../agent/dataplane/dataplane.ts';
 import { NetlinkDataplane } from '../../agent/dataplane/netlink-dataplane.ts';
 import type { NftOp } from '../../compiler/nft/program.ts';
 import { withOverlongLoad } from './faults.ts';
 
 const origin = process.env['PICKET_TEST_SPOIL'];
 const flag = process.env['PICKET_TEST_SPOIL_WHILE'] ?? '';
-const { commit } = NetlinkDataplane.prototype;
+const commit = Reflect.get(NetlinkDataplane.prototype, 'commit') as (
+  this: NetlinkDataplane,
+  ops: readonly NftOp[],
+) => Promise<CommitResult>;
 
 NetlinkDataplane.prototype.commit = function spoiled(ops: readonly NftOp[]) {
   const isOn = existsSync(flag);
