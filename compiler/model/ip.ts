@@ -133,7 +133,11 @@ function printIpv6(value: bigint): string {
     while (start + length < 8 && groups[start + length] === 0) length++;
     if (length > best.length) best = { start, length };
   }
-  const hex = (part: number[]) => part.map((group) => group.toString(16)).join(':');
-  if (best.start < 0) return hex(groups);
-  return `${hex(groups.slice(0, best.start))}::${hex(groups.slice(best.start + best.length))}`;
+  if (best.start < 0) return printGroups(groups);
+  const head = printGroups(groups.slice(0, best.start));
+  return `${head}::${printGroups(groups.slice(best.start + best.length))}`;
+}
+
+function printGroups(groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':');
 }
