@@ -10,10 +10,8 @@ import { withOverlongLoad } from './faults.ts';
 
 const origin = process.env['PICKET_TEST_SPOIL'];
 const flag = process.env['PICKET_TEST_SPOIL_WHILE'] ?? '';
-const commit = Reflect.get(NetlinkDataplane.prototype, 'commit') as (
-  this: NetlinkDataplane,
-  ops: readonly NftOp[],
-) => Promise<CommitResult>;
+const commit: (this: NetlinkDataplane, ops: readonly NftOp[]) => Promise<CommitResult> =
+  Reflect.get(NetlinkDataplane.prototype, 'commit');
 
 NetlinkDataplane.prototype.commit = function spoiled(ops: readonly NftOp[]) {
   const isOn = existsSync(flag);
