@@ -11,6 +11,7 @@ import { explainCommand } from './explain.ts';
 import { lintCommand } from './lint.ts';
 import { printLine } from './report.ts';
 import { runCommand } from './run.ts';
+import { testCommand } from './test.ts';
 
 function program(): Command {
   const root = new Command('picket')
@@ -27,6 +28,7 @@ Start here:
   picket apply   --manifests DIR --node NAME           enforce it
   picket run     --manifests DIR --node NAME           enforce it and follow changes
   picket explain NS/POD NS/POD tcp/80 --manifests DIR  who may, and which rule says so?
+  picket test    FILE… --manifests DIR                 is everybody allowed and denied as expected?
   picket config  --print-default                       what can be configured?
 
 Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (test), 4 applied but degraded.`,
@@ -37,6 +39,7 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
     compileCommand(),
     lintCommand(),
     explainCommand(),
+    testCommand(),
     configCommand(),
     cleanupCommand(),
   ]) {

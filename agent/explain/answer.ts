@@ -7,6 +7,7 @@ import type { Packet } from '../../compiler/model/packet.ts';
 import type { Verdict } from '../../compiler/oracle/decision.ts';
 import { evaluateFlow, findEnd } from '../../compiler/oracle/flow.ts';
 import type { FlowEnd, FlowStage } from '../../compiler/oracle/flow.ts';
+import { isSameAddress } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
 import { addressOf, resolveEnds, worldOf } from './ends.ts';
 import type { Place } from './ends.ts';
@@ -81,12 +82,13 @@ type Ends = Readonly<Record<'from' | 'to', FlowEnd>>;
 
 /** In the order of the nodes, until one denies. */
 function judgeOn(
-  scene: Scene,
+  whole: Scene,
   packet: Packet,
   nodes: readonly string[],
   endsIn: (world: World) => Ends,
 ): JudgedFlow {
   const stages: JudgedStage[] = [];
+  const scene = narrow(whole, packet);
   const { family } = packet;
   for (const node of nodes.length === 0 ? [''] : nodes) {
     const world = worldOf(scene, node);
@@ -97,6 +99,15 @@ function judgeOn(
     }
   }
   return { family, packet, verdict: 'allow', stages: withoutIdle(stages) };
+}
+
+/** Without the workloads that have neither address: they play no part, and the oracle looks at everything for every rule. */
+function narrow(scene: Scene, { saddr, daddr }: Packet): Scene {
+  const isNear = (own: Address): boolean => isSameAddress(own, saddr) || isSameAddress(own, daddr);
+  const resources = scene.resources.filter(
+    (resource) => resource.kind !== 'WorkloadEndpoint' || resource.addresses.some(isNear),
+  );
+  return { ...scene, resources };
 }
 
 /** A node that governs neither end has nothing to say where another one has. */
