@@ -1,11 +1,8 @@
 /**
- * `npm run demo`: builds four workloads around a router, lets `picket apply` enforce the policies of scenario.ts, tries every
+ * `npm run demo`: builds four workloads around a router, lets `picket apply` enforce the policies of manifests/, tries every
  * pair with real sockets and shows what happened and who decided. Exit code 0 when all is as expected, 1 otherwise.
  * Leaves nothing behind, however it ends.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { execa } from 'execa';
 import { loadNative } from '../agent/native/native.ts';
 import { NetlinkSocket } from '../agent/netlink/socket.ts';
@@ -16,7 +13,6 @@ import { PodClient } from './pod-client.ts';
 import {
   isExpected,
   LOG_RULES,
-  MANIFESTS,
   NODE_NAME,
   STORY,
   WORKLOADS,
@@ -25,6 +21,8 @@ import {
 } from './scenario.ts';
 import { isAsExpected, printTable, type Row } from './table.ts';
 import { buildWorld, interfaceName } from './world.ts';
+
+const MANIFESTS = projectPath('demo/manifests');
 
 /** An answer takes well under a millisecond here; where one is expected, a busy machine gets more time. */
 const PATIENCE_MS = { expected: 5000, unexpected: 250 } as const;
@@ -43,13 +41,10 @@ process.exitCode = await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'picket-demo-'));
-  // Namespaces and the programs inside end with this process; only files have to be removed by hand.
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  // Namespaces and the programs inside end with this process.
   for (const [signal, code] of Object.entries(SIGNALS)) {
     process.once(signal, () => process.exit(code));
   }
-  for (const [name, text] of Object.entries(MANIFESTS)) writeFileSync(join(folder, name), text);
   const world = await buildWorld(WORKLOADS);
   const clients = new Map<string, PodClient>();
   try {
@@ -58,7 +53,7 @@ async function main(): Promise<number> {
       if (pod !== undefined) clients.set(workload.name, await PodClient.start(pod, workload.port));
     }
     describeScene();
-    await applyPolicies(folder, world.router.path);
+    await applyPolicies(world.router.path);
     const rows = await probeAll(clients, world.router.path);
     console.log(`\n${printTable(rows, colours)}\n\n${LEGEND}\n`);
     return conclude(rows);
@@ -81,8 +76,8 @@ function describeScene(): void {
 }
 
 /** Runs the real command, as a person would. */
-async function applyPolicies(folder: string, netnsPath: string): Promise<void> {
-  const args = ['apply', '--manifests', folder, '--node', NODE_NAME, '--netns', netnsPath];
+async function applyPolicies(netnsPath: string): Promise<void> {
+  const args = ['apply', '--manifests', MANIFESTS, '--node', NODE_NAME, '--netns', netnsPath];
   console.log(`\n$ picket ${args.join(' ')}`);
   const result = await execa(projectPath('bin/picket'), args, { all: true, reject: false });
   console.log(result.all);
