@@ -6,7 +6,7 @@ import { sha1Hex } from '../../compiler/hash.ts';
 import type { WorkloadEndpoint } from '../../compiler/model/cluster.ts';
 import { printAddress } from '../../compiler/model/ip.ts';
 import { compareUtf8 } from '../../compiler/model/text-order.ts';
-import type { Placement } from '../../compiler/nft/compiler.ts';
+import type { Placement } from '../../compiler/nft/dispatch.ts';
 
 /** What the kernel says about the host's interfaces. */
 export interface HostNetwork {

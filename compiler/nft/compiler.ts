@@ -11,12 +11,13 @@ import type {
   ResolvedPolicy,
 } from '../calc/resolved.ts';
 import { lowerPolicy } from '../ir/lower.ts';
-import { lastAddress } from '../model/ip.ts';
-import type { Address, Cidr, Family } from '../model/ip.ts';
+import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
 import { DISPATCH, endpointPreamble, lowerBase } from './base.ts';
 import type { BaseConfig } from './base.ts';
 import { ChainStore } from './chain-store.ts';
+import { elementName, elementsOf } from './dispatch.ts';
+import type { DispatchElement, Placement } from './dispatch.ts';
 import { goTo, metaNfproto } from './exprs.ts';
 import {
   dropRuleOrigins,
@@ -26,21 +27,14 @@ import {
   tierSectionName,
 } from './lower-chain.ts';
 import type { LowerContext, Section } from './lower-chain.ts';
-import { elementKey } from './key.ts';
 import { endpointChain } from './names.ts';
 import { PeerTables, setOrigin } from './peer-tables.ts';
-import type { KeyPart, NftElement, NftRule, NftSet } from './program.ts';
+import type { NftRule } from './program.ts';
 import { Refs } from './refs.ts';
 import type { Table } from './table.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES: readonly Family[] = [4, 6];
-
-/** How packets of an endpoint are recognised: by host interfaces that are its own, or by its addresses, or both. */
-export interface Placement {
-  readonly interfaces: readonly string[];
-  readonly byAddress: boolean;
-}
 
 /** One policy's chain inside programs that continue at `passTo`. */
 interface PolicyChain {
@@ -60,15 +54,13 @@ interface SectionEntry {
   refs: number;
 }
 
-type Element = readonly [NftSet, NftElement];
-
 interface EndpointEntry {
   readonly resolved: ResolvedEndpoint;
   readonly placement: Placement;
   readonly chains: readonly string[];
   /** Entry sections, four of them. */
   readonly sections: readonly string[];
-  readonly elements: readonly Element[];
+  readonly elements: readonly DispatchElement[];
 }
 
 export class TableCompiler {
@@ -86,7 +78,7 @@ export class TableCompiler {
   readonly #sections = new Map<string, SectionEntry>();
   readonly #endpoints = new Map<string, EndpointEntry>();
   /** Dispatch elements; while an interface changes hands, two endpoints refer to the same one. */
-  readonly #elements: Refs<Element>;
+  readonly #elements: Refs<DispatchElement>;
   readonly #refused = new Set<string>();
   readonly #context: LowerContext;
   /** Policy chains lowered so far; for tests that count work. */
@@ -357,44 +349,4 @@ export class TableCompiler {
     });
     return { resolved, placement, chains, sections, elements: elementsOf(resolved, placement) };
   }
-}
-
-function elementName([set, element]: Element): string {
-  return `${set.name} ${elementKey(set, element)}`;
-}
-
-/** Dispatch and anti-spoofing elements of one endpoint. */
-function elementsOf({ endpoint, addresses }: ResolvedEndpoint, placement: Placement): Element[] {
-  const from = endpointChain('egress', endpoint.id);
-  const to = endpointChain('ingress', endpoint.id);
-  const byAddress = addresses.flatMap(({ family, value }): Element[] => [
-    [family === 4 ? DISPATCH.addresses4 : DISPATCH.addresses6, plain([value])],
-    [family === 4 ? DISPATCH.fromAddress4 : DISPATCH.fromAddress6, goes([value], from)],
-    [family === 4 ? DISPATCH.toAddress4 : DISPATCH.toAddress6, goes([value], to)],
-  ]);
-  const byInterface = placement.interfaces.flatMap((name): Element[] => [
-    [DISPATCH.interfaces, plain([name])],
-    [DISPATCH.fromInterface, goes([name], from)],
-    [DISPATCH.toInterface, goes([name], to)],
-    ...addresses.map((address) => source(name, address)),
-    ...endpoint.allowedSourcePrefixes.map((cidr) => sourcePrefix(name, cidr)),
-  ]);
-  return placement.byAddress ? [...byInterface, ...byAddress] : byInterface;
-}
-
-function sourcePrefix(name: string, cidr: Cidr): Element {
-  const set = cidr.family === 4 ? DISPATCH.sourcePrefixes4 : DISPATCH.sourcePrefixes6;
-  return [set, { key: [name, cidr.value], keyEnd: [name, lastAddress(cidr)], verdict: undefined }];
-}
-
-function source(name: string, { family, value }: Address): Element {
-  return [family === 4 ? DISPATCH.sources4 : DISPATCH.sources6, plain([name, value])];
-}
-
-function plain(key: readonly KeyPart[]): NftElement {
-  return { key, keyEnd: undefined, verdict: undefined };
-}
-
-function goes(key: readonly KeyPart[], chain: string): NftElement {
-  return { key, keyEnd: undefined, verdict: { kind: 'goto', chain } };
 }

@@ -6,7 +6,7 @@ import type { ExecutionContext } from 'ava';
 import { HostNetworkWatch } from '../../agent/endpoints/host-network.ts';
 import type { HostNetwork } from '../../agent/endpoints/placement.ts';
 import { loadNative } from '../../agent/native/native.ts';
-import type { Placement } from '../../compiler/nft/compiler.ts';
+import type { Placement } from '../../compiler/nft/dispatch.ts';
 import {
   globalPolicy,
   ifnameOf,

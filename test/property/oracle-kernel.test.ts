@@ -15,7 +15,7 @@ import type { Address } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { DEFAULT_BASE_CONFIG } from '../../compiler/nft/base.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
-import type { Placement } from '../../compiler/nft/compiler.ts';
+import type { Placement } from '../../compiler/nft/dispatch.ts';
 import { Table } from '../../compiler/nft/table.ts';
 import { explainFlow } from '../../compiler/oracle/explain.ts';
 import { evaluateFlow } from '../../compiler/oracle/flow.ts';
@@ -32,7 +32,7 @@ import { NODE, world } from '../support/world.ts';
 const RUNS = Number(process.env['KERNEL_RUNS'] ?? 60);
 
 /** Addresses that workloads may have, and their wires. */
-const WIRES = new Map(
+const WIRES: ReadonlyMap<string, string> = new Map(
   ADDRESSES.filter((text) => /^(10\.0|fd00)/.test(text)).map((text, index) => [
     text,
     `cali${index}`,

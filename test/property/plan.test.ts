@@ -9,7 +9,7 @@ import type { ResolvedEndpoint } from '../../compiler/calc/resolved.ts';
 import type { Resource } from '../../compiler/model/cluster.ts';
 import { DEFAULT_BASE_CONFIG } from '../../compiler/nft/base.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
-import type { Placement } from '../../compiler/nft/compiler.ts';
+import type { Placement } from '../../compiler/nft/dispatch.ts';
 import { chainKey } from '../../compiler/nft/key.ts';
 import type { NftChain } from '../../compiler/nft/program.ts';
 import { Table } from '../../compiler/nft/table.ts';
