@@ -29,8 +29,11 @@ import * as k from './uapi.generated.ts';
 
 type Connection = ValueOf<typeof schema.connection>;
 
-/** Each address takes four walks through the kernel's table, all inside one send. */
-const ADDRESSES_PER_REQUEST = 16;
+/**
+ * More than so many are looked for in one list instead: each takes four walks through the kernel's table, 12 ms together with 262,144
+ * buckets, and the list of 20,000 connections 50 ms (measured on 6.18).
+ */
+const MAX_FILTERED = 16;
 
 const TIMEOUT_MS = 60_000;
 
@@ -59,12 +62,9 @@ export async function deleteConnections(
   socket: Exchanger,
   addresses: readonly Address[],
 ): Promise<void> {
-  const left = addresses.filter(({ family }) => family === 6);
   const some = addresses.filter(({ family }) => family === 4);
-  for (const chunk of chunks(some, ADDRESSES_PER_REQUEST)) {
-    if (!(await deleteByFilter(socket, chunk))) left.push(...chunk);
-  }
-  await deleteOneByOne(socket, left);
+  const isDone = some.length <= MAX_FILTERED && (await deleteByFilter(socket, some));
+  await deleteOneByOne(socket, isDone ? addresses.filter(({ family }) => family === 6) : addresses);
 }
 
 /** False where the kernel cannot; then nothing has been deleted. IPv4 only. */
@@ -108,6 +108,7 @@ async function request(
   family: Family,
   bodies: readonly Connection[],
 ): Promise<number[]> {
+  if (bodies.length === 0) return [];
   const writer = new Writer();
   bodies.forEach((body, index) => {
     const flags = k.NLM_F_REQUEST | k.NLM_F_ACK;

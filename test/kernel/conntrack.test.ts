@@ -155,7 +155,10 @@ for (const way of [
         t.deepEqual(await tracked(node), [41_003, 41_004, 41_005, 41_006]);
         await way.remove(socket, [address('fd00::1'), address('10.9.9.9')]);
         t.deepEqual(await tracked(node), [41_005, 41_006]);
-        await way.remove(socket, [address('10.0.0.3'), address('fd00::3')]);
+        await way.remove(socket, [address('fd00::3')]);
+        t.deepEqual(await tracked(node), [41_005]);
+        await way.remove(socket, []);
+        await way.remove(socket, [address('10.0.0.3')]);
         t.deepEqual(await tracked(node), []);
       } finally {
         socket.close();
@@ -163,6 +166,16 @@ for (const way of [
     }),
   );
 }
+
+kernelTest('many addresses at once', NEEDS, (t) =>
+  withNode({ pods: [A, B, C] }, async (node) => {
+    await node.apply();
+    await connectAll(node, t);
+    const strangers = Array.from({ length: 100 }, (_, index) => address(`10.9.0.${index}`));
+    await forget(node, [...strangers, address('10.0.0.1'), address('fd00::3')]);
+    t.deepEqual(await tracked(node), [41_003, 41_004, 41_005]);
+  }),
+);
 
 kernelTest('addresses that NAT gave away or brought in are found too', [...NEEDS, 'nft'], (t) =>
   withNode({ pods: [A, B] }, async (node) => {
