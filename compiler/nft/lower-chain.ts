@@ -136,7 +136,7 @@ function log(ruleId: string): Expr {
   const prefix =
     ruleId.length <= MAX_PREFIX_BYTES
       ? ruleId
-      : `${ruleId.slice(0, MAX_PREFIX_BYTES - 13)}_${identityHash(ruleId)}`;
+      : `${ruleId.slice(0, MAX_PREFIX_BYTES - 13)}_${identityHash(ruleId).slice(0, 12)}`;
   return { kind: 'log', group: LOG_GROUP, prefix, snaplenBytes: SNAPLEN_BYTES };
 }
 
