@@ -30,11 +30,13 @@ class NetworkState {
   /** True when the event changed something that places endpoints. */
   take(event: RouteEvent): boolean {
     if (event.kind === 'link') {
-      const { index, name } = event.link;
-      if (event.op === 'delete') return this.#links.delete(index);
-      const isNews = this.#links.get(index)?.name !== name;
-      this.#links.set(index, event.link);
-      return isNews;
+      const { index, name, isUp } = event.link;
+      const before = this.#links.get(index);
+      if (event.op === 'delete') this.#links.delete(index);
+      else this.#links.set(index, event.link);
+      // IPv4 routes of a link that goes down are gone, and nothing tells (fib_sync_down_dev in net/ipv4/fib_semantics.c, v6.12).
+      const hasDropped = (event.op === 'delete' || !isUp) && this.#dropRoutes(index);
+      return hasDropped || (event.op === 'delete' ? before !== undefined : before?.name !== name);
     }
     const { dst, type } = event.route;
     if (!isHostCidr(dst) || type !== RTN_UNICAST) return false;
@@ -48,6 +50,12 @@ class NetworkState {
     const isNews = this.#routes.get(key) !== oif;
     this.#routes.set(key, oif);
     return isNews;
+  }
+
+  #dropRoutes(link: number): boolean {
+    const keys = [...this.#routes].filter(([, oif]) => oif === link).map(([key]) => key);
+    for (const key of keys) this.#routes.delete(key);
+    return keys.length > 0;
   }
 
   network(): HostNetwork {
@@ -90,6 +98,8 @@ export class HostNetworkWatch {
   readonly #onChange: () => void;
   /** Events that came before the state they belong to was read. */
   #early: RouteEvent[] = [];
+  /** Of these, some are missing. */
+  #hasLost = false;
   /** `undefined` = has to be read anew. */
   #state: NetworkState | undefined;
 
@@ -106,9 +116,11 @@ export class HostNetworkWatch {
 
   /** Reads links and routes the first time and after events were lost; otherwise knows them from events. */
   async current(): Promise<HostNetwork> {
-    if (this.#state === undefined) {
+    while (this.#state === undefined) {
       this.#early = [];
+      this.#hasLost = false;
       const state = await readState(this.#native, this.#netnsPath);
+      if (this.#hasLost) continue;
       for (const event of this.#early) state.take(event);
       this.#early = [];
       this.#state = state;
@@ -128,7 +140,10 @@ export class HostNetworkWatch {
       if (this.#state === undefined) this.#early.push(event);
       else isNews = this.#state.take(event) || isNews;
     }
-    if (lost > 0) this.#state = undefined;
+    if (lost > 0) {
+      this.#state = undefined;
+      this.#hasLost = true;
+    }
     if (isNews) this.#onChange();
   }
 }

@@ -18,6 +18,8 @@ export interface Link {
   readonly name: string;
   /** `veth`, `bridge`, …; `undefined` for hardware. */
   readonly kind: string | undefined;
+  /** Set up by its administrator; says nothing of a carrier. */
+  readonly isUp: boolean;
 }
 
 /** One route of any table. */
@@ -85,7 +87,12 @@ function readLink(body: Slice): Link | undefined {
   if (body.u8(0) !== AF_UNSPEC) return undefined;
   const index = body.u32host(4);
   const attrs = schema.link.read(body.sub(IFINFOMSG_BYTES, body.bytes.length - IFINFOMSG_BYTES));
-  return { index, name: attrs.name ?? '', kind: attrs.info?.kind };
+  return {
+    index,
+    name: attrs.name ?? '',
+    kind: attrs.info?.kind,
+    isUp: (body.u32host(8) & k.IFF_UP) !== 0,
+  };
 }
 
 /** struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags. */

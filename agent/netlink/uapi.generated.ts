@@ -257,6 +257,7 @@ export const IFLA_MASTER = 10;
 export const IFLA_LINK = 5;
 export const IFLA_LINKINFO = 18;
 export const IFLA_INFO_KIND = 1;
+export const IFF_UP = 1;
 export const RTA_DST = 1;
 export const RTA_OIF = 4;
 export const RTA_TABLE = 15;

@@ -338,3 +338,15 @@ kernelTest(
       }),
     ),
 );
+
+kernelTest("a link that goes down is a pod's own no more: its routes are gone", NEEDS, (t) =>
+  withNode({ pods: [{ ...A, addresses: ['10.0.0.1'] }, C] }, (node) =>
+    withFollowed(node, async (followed) => {
+      await node.apply(await followed.current());
+      t.deepEqual(placementOf(node, 'a'), { interfaces: ['vetha'], byAddress: false });
+      await runIp(node.fabric.router, ['link set vetha down']);
+      await node.apply(await followed.until(({ hostRoutes }) => !hostRoutes.has('10.0.0.1')));
+      t.deepEqual(placementOf(node, 'a'), BY_ADDRESS);
+    }),
+  ),
+);

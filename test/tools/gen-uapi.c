@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <stdio.h>
 
@@ -284,6 +285,7 @@ int main(void) {
     C(IFLA_LINK);
     C(IFLA_LINKINFO);
     C(IFLA_INFO_KIND);
+    C(IFF_UP);
     C(RTA_DST);
     C(RTA_OIF);
     C(RTA_TABLE);

@@ -26,13 +26,20 @@ const ROWS: readonly { name: string; type: number; in: Uint8Array; out: RouteEve
       name: 'new link',
       type: k.RTM_NEWLINK,
       in: body(IFINFO, schema.link, { name: 'cali1', mtuBytes: 1450 }),
-      out: { kind: 'link', op: 'put', link: { index: 5, name: 'cali1', kind: undefined } },
+      out: {
+        kind: 'link',
+        op: 'put',
+        link: { index: 5, name: 'cali1', kind: undefined, isUp: false },
+      },
     },
     {
       name: 'a bridge',
       type: k.RTM_NEWLINK,
-      in: body(IFINFO, schema.link, { name: 'br0', info: { kind: 'bridge' } }),
-      out: { kind: 'link', op: 'put', link: { index: 5, name: 'br0', kind: 'bridge' } },
+      in: body([...IFINFO.slice(0, 8), 1, ...IFINFO.slice(9)], schema.link, {
+        name: 'br0',
+        info: { kind: 'bridge' },
+      }),
+      out: { kind: 'link', op: 'put', link: { index: 5, name: 'br0', kind: 'bridge', isUp: true } },
     },
     {
       name: 'a port that left its bridge still exists',
@@ -44,7 +51,11 @@ const ROWS: readonly { name: string; type: number; in: Uint8Array; out: RouteEve
       name: 'deleted link',
       type: k.RTM_DELLINK,
       in: body(IFINFO, schema.link, { name: 'cali1' }),
-      out: { kind: 'link', op: 'delete', link: { index: 5, name: 'cali1', kind: undefined } },
+      out: {
+        kind: 'link',
+        op: 'delete',
+        link: { index: 5, name: 'cali1', kind: undefined, isUp: false },
+      },
     },
     {
       name: 'IPv4 host route, table in an attribute',
@@ -151,6 +162,6 @@ test('a link list that changed while it was read is read again', async (t) => {
     const flags = calls++ === 0 ? k.NLM_F_DUMP_INTR : 0;
     return [{ type: k.RTM_NEWLINK, flags, body: body(IFINFO, schema.link, { name: 'eth0' }) }];
   });
-  t.deepEqual(await dumpLinks(kernel), [{ index: 5, name: 'eth0', kind: undefined }]);
+  t.deepEqual(await dumpLinks(kernel), [{ index: 5, name: 'eth0', kind: undefined, isUp: false }]);
   t.is(calls, 2);
 });
