@@ -8,6 +8,7 @@ import type { Address, Cidr } from '../model/ip.ts';
 import { DISPATCH } from './base.ts';
 import { elementKey } from './key.ts';
 import { endpointChain } from './names.ts';
+import { withoutCovered } from './prefix-set.ts';
 import type { KeyPart, NftElement, NftSet } from './program.ts';
 
 /** How packets of an endpoint are recognised: by host interfaces that are its own, or by its addresses, or both. */
@@ -41,7 +42,7 @@ export function elementsOf(
     [DISPATCH.fromInterface, goes([name], from)],
     [DISPATCH.toInterface, goes([name], to)],
     ...addresses.map((address) => source(name, address)),
-    ...endpoint.allowedSourcePrefixes.map((cidr) => sourcePrefix(name, cidr)),
+    ...withoutCovered(endpoint.allowedSourcePrefixes).map((cidr) => sourcePrefix(name, cidr)),
   ]);
   return placement.byAddress ? [...byInterface, ...byAddress] : byInterface;
 }

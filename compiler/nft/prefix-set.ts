@@ -5,7 +5,7 @@
  * A binary trie with compressed paths: every node is the longest prefix that its subtree has in common, so a change costs the
  * depth (at most the prefix length) and what it covers or uncovers, not the size of the set.
  */
-import { ADDRESS_BITS, maskCidr } from '../model/ip.ts';
+import { ADDRESS_BITS, maskCidr, printCidr } from '../model/ip.ts';
 import type { Cidr } from '../model/ip.ts';
 
 export interface PrefixDelta {
@@ -98,6 +98,18 @@ export class PrefixSet {
     if (parent === undefined) this.#root = only;
     else parent.children[bitAfter(node.cidr, parent.cidr.prefixLen)] = only;
   }
+}
+
+/** Of prefixes of any family the widest ones: the kernel refuses an interval set whose elements overlap (EEXIST, ENOTEMPTY). */
+export function withoutCovered(cidrs: readonly Cidr[]): Cidr[] {
+  const sets = { 4: new PrefixSet(), 6: new PrefixSet() };
+  const visible = new Map<string, Cidr>();
+  for (const cidr of cidrs) {
+    const { added, removed } = sets[cidr.family].add(cidr);
+    for (const hidden of removed) visible.delete(printCidr(hidden));
+    for (const shown of added) visible.set(printCidr(shown), shown);
+  }
+  return [...visible.values()];
 }
 
 function childFor(node: Node, cidr: Cidr): Node | undefined {

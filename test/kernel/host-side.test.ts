@@ -290,9 +290,9 @@ kernelTest('a link-local source is no spoofed one, and policy still governs it',
   }),
 );
 
-const PREFIXES = {
-  annotations: { 'cni.projectcalico.org/allowedSourcePrefixes': '["10.9.0.0/16","fd09::/64"]' },
-};
+const SOURCE_PREFIXES = 'cni.projectcalico.org/allowedSourcePrefixes';
+
+const PREFIXES = { annotations: { [SOURCE_PREFIXES]: '["10.9.0.0/16","fd09::/64"]' } };
 
 for (const workloadSourceSpoofing of ['Any', 'Disabled'] as const) {
   const out = workloadSourceSpoofing === 'Any';
@@ -318,6 +318,31 @@ for (const workloadSourceSpoofing of ['Any', 'Disabled'] as const) {
       ),
   );
 }
+
+/** One pod's annotation, as it is edited: prefixes that contain each other, that repeat, of everything. */
+const NESTED_PREFIXES = [
+  ['10.9.0.0/16', '10.0.0.0/8', '10.9.1.0/24', '10.9.0.0/16', 'fd09::/64', 'fd00::/8'],
+  ['10.9.0.0/16', '10.9.0.0/24', 'fd09::/64'],
+  ['0.0.0.0/0', '10.9.0.0/16', '::/0', 'fd09::/64'],
+  ['10.9.128.0/17', '10.9.0.0/17', '10.9.0.9/32', 'fd09::/65', 'fd09::8000:0:0:0/65'],
+];
+
+kernelTest('allowed source prefixes may contain each other', NEEDS, async (t) => {
+  const options = { pods: [A, B], parse: { workloadSourceSpoofing: 'Any' } } as const;
+  await withNode(options, async (node) => {
+    for (const prefixes of NESTED_PREFIXES) {
+      const annotations = { [SOURCE_PREFIXES]: JSON.stringify(prefixes) };
+      node.put(podObject({ ...A, annotations }));
+      const { quarantined } = await node.apply();
+      t.deepEqual(quarantined, []);
+      await judge(t, node, [
+        { at: 'a', from: '10.9.0.9', to: OUTSIDE4, out: true },
+        { at: 'a', from: 'fd09::9', to: OUTSIDE6, out: true },
+        { at: 'b', from: '10.9.0.9', to: OUTSIDE4, out: false },
+      ]);
+    }
+  });
+});
 
 kernelTest('reject answers, drop does not', NEEDS, async (t) => {
   for (const denyAction of ['drop', 'reject'] as const) {
