@@ -4,15 +4,18 @@
  * that the kernel handles packets in the order sent.
  *
  * Commands (ports are small numbers chosen by the caller, frames are lower-case hex):
- *   wire PORT NETNS IFNAME          AF_PACKET on an interface: sends and reports whole Ethernet
- * frames local PORT NETNS FAMILY PROTO   raw IP socket (family 4 or 6): reports what local delivery
- * let through; IPv4 with header origin PORT NETNS FAMILY        raw IP socket with own header:
- * sends IP packets as the namespace itself sentinel NETNS IFNAME IFNAME    the two ends of one veth
- * pair, for `sync` forget NETNS                    empties the namespace's connection table send
- * PORT HEX sync TOKEN                      answers once everything sent before has been handled by
- * the kernel and reported Answers: `ok`, `recv PORT HEX`, `synced TOKEN`, `error TEXT`. Commands
- * but `send` and `sync` answer `ok` or `error`; `send` answers only with `error`. Ends at end of
- * input.
+ * - `wire PORT NETNS IFNAME`: AF_PACKET on an interface: sends and reports whole Ethernet frames
+ * - `local PORT NETNS FAMILY PROTO`: raw IP socket (family 4 or 6): reports what local delivery let
+ *   through; IPv4 with header
+ * - `origin PORT NETNS FAMILY`: raw IP socket with own header: sends IP packets as the namespace
+ *   itself
+ * - `sentinel NETNS IFNAME IFNAME`: the two ends of one veth pair, for `sync`
+ * - `forget NETNS`: empties the namespace's connection table
+ * - `send PORT HEX`
+ * - `sync TOKEN`: answers once everything sent before has been handled by the kernel and reported
+ *
+ * Answers: `ok`, `recv PORT HEX`, `synced TOKEN`, `error TEXT`. Commands but `send` and `sync`
+ * answer `ok` or `error`; `send` answers only with `error`. Ends at end of input.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
