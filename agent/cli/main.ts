@@ -71,6 +71,12 @@ function ending(error: unknown): { exitCode: number; message: string | undefined
   throw error;
 }
 
+// Whoever reads our output may stop early, like `picket compile … | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 const root = program();
 try {
   if (process.argv.length <= 2) {
