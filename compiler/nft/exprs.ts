@@ -205,7 +205,10 @@ export function lookupFields(
   set: string,
   negate = false,
 ): Expr[] {
-  return lookupLoads(fieldLoads(fields, family), set, negate);
+  const key = `${family} ${fields.join(' ')}`;
+  let loads = FIELD_KEYS.get(key);
+  if (loads === undefined) FIELD_KEYS.set(key, (loads = loadKey(fieldLoads(fields, family))));
+  return [...loads, { kind: 'lookup', sreg: FIRST_REGISTER, set, negate, verdictMap: false }];
 }
 
 /** `iifname . ip saddr @set` and other tuples that no policy field names. */
@@ -356,3 +359,6 @@ const FAMILY_TESTS: Readonly<Record<Family, readonly Expr[]>> = {
 /** By protocol number. */
 const PROTOCOL_TESTS: (readonly Expr[])[] = [];
 const NOT_PROTOCOL_TESTS: (readonly Expr[])[] = [];
+
+/** Loads of set keys by family and fields; there are few, and every rule with a set needs one. */
+const FIELD_KEYS = new Map<string, readonly Expr[]>();
