@@ -7,7 +7,7 @@ import type { Packet } from '../../compiler/model/packet.ts';
 import type { Verdict } from '../../compiler/oracle/decision.ts';
 import { evaluateFlow, findEnd } from '../../compiler/oracle/flow.ts';
 import type { FlowEnd, FlowStage } from '../../compiler/oracle/flow.ts';
-import { isSameAddress } from '../../compiler/oracle/world.ts';
+import { isSameAddress, ownerOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
 import { addressOf, resolveEnds, worldOf } from './ends.ts';
 import type { Place } from './ends.ts';
@@ -70,7 +70,9 @@ export function judgePacket(scene: Scene, packet: Packet, nodes: readonly string
 }
 
 function judge(scene: Scene, packet: Packet, source: Place, destination: Place): JudgedFlow {
-  const everywhere = [source.node, destination.node].filter((node) => node !== undefined);
+  const owner = ownerOf(worldOf(scene, ''), packet.daddr);
+  const receiving = owner?.node ?? destination.node;
+  const everywhere = [source.node, receiving].filter((node) => node !== undefined);
   const nodes = scene.node === undefined ? [...new Set(everywhere)] : [scene.node];
   return judgeOn(scene, packet, nodes, (world) => ({
     from: source.endIn(world, packet.saddr),
