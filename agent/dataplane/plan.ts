@@ -39,15 +39,17 @@ export function plan(table: Table, part: Part = EVERYTHING): NftOp[] {
     ...[...chains.rewritten, ...chains.removed].map((name): NftOp => flush(name)),
     ...chains.written.flatMap(rulesOf),
     ...additions(verdicts),
-    ...chains.removed.map((name): NftOp => ({ op: 'delete-chain', name, origin: name })),
+    // Sets before chains: elements of a verdict map that is not ours may lead to them.
     ...removedSets(table, part.kept),
+    ...chains.removed.map((name): NftOp => ({ op: 'delete-chain', name, origin: name })),
     ...removedCounters(table, part.kept),
   ];
   return table.exists || ops.length === 0 ? ops : [{ op: 'add-table', origin: 'table' }, ...ops];
 }
 
-/** Whether the kernel's table can be brought up to date without replacing sets or base chains in place. */
+/** Whether the kernel's table can be brought up to date without replacing it, its sets or its base chains in place. */
 export function isAdoptable(table: Table, kernel: KernelTable): boolean {
+  if ((kernel.flags ?? 0) !== 0) return false;
   for (const [name, set] of kernel.sets) {
     const desired = table.sets.desired.get(name);
     if (desired !== undefined && setKey(desired) !== setKey(set)) return false;

@@ -122,6 +122,7 @@ function refusal(ops: readonly NftOp[], index: number | undefined, ack: Ack): Re
 export interface TableDump {
   /** When reading began: give it to `commit` to be refused if someone changed anything since. */
   readonly generation: number;
+  readonly flags: number;
   readonly chains: ReadonlyMap<string, NftChain>;
   readonly sets: ReadonlyMap<string, NftSet>;
   readonly elements: ReadonlyMap<string, ReadonlyMap<string, NftElement>>;
@@ -192,14 +193,15 @@ async function tryDumpTable(
   generation: number,
 ): Promise<TableDump | undefined | 'interrupted'> {
   let interrupted = false;
-  let exists = false;
+  let flags: number | undefined;
   const note = (complete: boolean): void => void (interrupted ||= !complete);
   note(
     await dump(socket, k.NFT_MSG_GETTABLE, schema.table, {}, (attrs) => {
-      exists ||= schema.table.read(attrs).name === TABLE_NAME;
+      const table = schema.table.read(attrs);
+      if (table.name === TABLE_NAME) flags = table.flags ?? 0;
     }),
   );
-  if (!exists) return interrupted ? 'interrupted' : undefined;
+  if (flags === undefined) return interrupted ? 'interrupted' : undefined;
   const chains = await dumpChains(socket, note);
   const sets = await dumpSets(socket, note);
   const elements = new Map<string, ReadonlyMap<string, NftElement>>();
@@ -217,7 +219,7 @@ async function tryDumpTable(
     }),
   );
   if (interrupted) return 'interrupted';
-  return { generation, chains, sets, elements, counters, counterValues };
+  return { generation, flags, chains, sets, elements, counters, counterValues };
 }
 
 type Note = (complete: boolean) => void;

@@ -107,6 +107,8 @@ class TrackedElements {
 
 /** What a dump of the kernel's table says. Elements by set name and element key. */
 export interface KernelTable {
+  /** NFT_TABLE_F_*, such as dormant: hooked nowhere. Ours has none. */
+  readonly flags?: number;
   readonly chains: ReadonlyMap<string, NftChain>;
   readonly sets: ReadonlyMap<string, NftSet>;
   readonly elements: ReadonlyMap<string, ReadonlyMap<string, NftElement>>;

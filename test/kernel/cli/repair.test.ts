@@ -18,6 +18,19 @@ const MEDDLING = [
     name: 'an element that lets traffic out of anywhere',
     nft: ['add', 'element', 'inet', 'picket', 'interfaces', '{ "eth9" }'],
   },
+  { name: 'our table put to sleep', nft: ['add', 'table', 'inet', 'picket', '{ flags dormant; }'] },
+  {
+    name: 'a base chain that drops what no rule judges',
+    nft: ['add', 'chain', 'inet', 'picket', 'input', '{ policy drop; }'],
+  },
+  {
+    name: 'a verdict map of theirs, the chain it leads to, and a rule that uses it',
+    nft: [
+      'add chain inet picket t1; add chain inet picket t2; ' +
+        'add map inet picket m { type ipv4_addr : verdict; elements = { 192.0.2.7 : goto t1 }; }; ' +
+        'add rule inet picket t2 ip saddr vmap @m',
+    ],
+  },
   { name: 'a dispatch element less', nft: ['flush', 'map', 'inet', 'picket', 'to-interface'] },
 ] as const;
 
