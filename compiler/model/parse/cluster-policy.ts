@@ -21,6 +21,7 @@ import {
   fail,
   fieldOf,
   isAbsent,
+  isEmptyList,
   isObject,
   readFields,
   readList,
@@ -126,6 +127,7 @@ function readRule(
   style: ClusterRuleStyle,
 ): readonly Rule[] {
   const action = attempt(entry, 'this rule denies everything', (at) => readAction(at, style));
+  if (!isObject(entry.value)) return [brokenRule('deny', index)];
   const nameAt = fieldOf(entry, 'name').value;
   const name =
     typeof nameAt === 'string' && nameAt !== '' ? nameAt.slice(0, MAX_RULE_NAME) : undefined;
@@ -157,8 +159,9 @@ function readBody(at: Cursor, direction: Direction, style: ClusterRuleStyle): Ru
   const fields = readFields(at, ['name', 'action', peerField, style.portsField], 'strict');
   readString(fields.name);
   const peers = readList(fields[peerField]).map((entry) => readPeer(entry, direction));
-  if (peers.length === 0)
+  if (isEmptyList(fields[peerField])) {
     fail(fields[peerField], 'missing', `${peerField} needs at least one peer`);
+  }
   const ports = readList(fields[style.portsField]).flatMap((entry) => style.readPort(entry) ?? []);
   return { peers, ports };
 }
@@ -179,7 +182,6 @@ function readPeer(at: Cursor, direction: Direction): EntityMatch {
 }
 
 function readNetworks(at: Cursor): EntityMatch['nets'] {
-  const nets = readNets(at, 'rule');
-  if (nets.length === 0) fail(at, 'missing', 'networks needs at least one prefix');
-  return nets;
+  if (isEmptyList(at)) fail(at, 'missing', 'networks needs at least one prefix');
+  return readNets(at, 'rule');
 }

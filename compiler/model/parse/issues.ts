@@ -29,6 +29,8 @@ export const ISSUES = {
   'namespace-ignored': 'A cluster-scoped object with a namespace; the namespace is ignored.',
   'timestamp-invalid': 'A time that cannot be read.',
   'annotation-invalid': 'An annotation with a meaning, but not readable.',
+  'annotation-key': 'An annotation key that Kubernetes does not allow; it is kept as written.',
+  'annotations-too-long': 'More than the 256 KiB of annotations that Kubernetes allows.',
   'label-invalid': 'A label key or value that Kubernetes does not allow; it is kept as written.',
   'label-reserved': 'A label that only Picket may set; it was removed or replaced.',
 

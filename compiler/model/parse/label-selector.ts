@@ -9,6 +9,7 @@ import { isLabelKey } from './names.ts';
 import {
   type Cursor,
   fail,
+  isEmptyList,
   readFields,
   readList,
   readString,
@@ -64,7 +65,7 @@ function readExpression(at: Cursor): Selector | undefined {
   });
   if (label === undefined || operator === undefined) return undefined;
   const wantsValues = operator === 'In' || operator === 'NotIn';
-  if (wantsValues !== values.length > 0) {
+  if (wantsValues === isEmptyList(fields.values)) {
     const text = wantsValues ? 'needs at least one value' : 'takes no values';
     return fail(fields.values, 'label-selector-invalid', `${operator} ${text}`);
   }

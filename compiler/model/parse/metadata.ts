@@ -56,7 +56,7 @@ export function readMetadata(at: Cursor, scope: Scope): Metadata {
     namespace: readNamespace(fields.namespace, scope),
     name: readObjectName(fields.name),
     labels,
-    annotations: readTextMap(fields.annotations),
+    annotations: readAnnotations(fields.annotations),
     createdMs: readTime(fields.creationTimestamp),
     isDeleting: typeof fields.deletionTimestamp.value === 'string',
     labelsAt: fields.labels,
@@ -175,6 +175,32 @@ export function readLabels(at: Cursor): ReadonlyMap<string, string> {
     }
   }
   return labels;
+}
+
+/** UTF-16 units of all keys and values; Kubernetes counts 256 KiB. */
+const MAX_ANNOTATIONS = 262_144;
+
+/** Annotations of an object. They say little about packets, so what Kubernetes would refuse is kept, with a warning. */
+function readAnnotations(at: Cursor): ReadonlyMap<string, string> {
+  const annotations = readTextMap(at);
+  let size = 0;
+  for (const [key, value] of annotations) {
+    size += key.length + value.length;
+    if (isLabelKey(key.toLowerCase())) continue;
+    warn(
+      child(at, key, value),
+      'annotation-key',
+      `${show(key)} is not an annotation key; it is kept as written`,
+    );
+  }
+  if (size > MAX_ANNOTATIONS) {
+    warn(
+      at,
+      'annotations-too-long',
+      `${size} characters of annotations, at most ${MAX_ANNOTATIONS} are allowed`,
+    );
+  }
+  return annotations;
 }
 
 /** A record that inherits nothing, so that a label called `constructor` is a label like any other. */

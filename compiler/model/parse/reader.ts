@@ -222,6 +222,11 @@ export function readList(at: Cursor, max = Number.POSITIVE_INFINITY): readonly C
   return entries.map((entry, index) => child(at, index, entry));
 }
 
+/** Absent or without entries. What is no list at all is not empty. */
+export function isEmptyList(at: Cursor): boolean {
+  return isAbsent(at) || (Array.isArray(at.value) && at.value.length === 0);
+}
+
 /** Entries that must be there: an absent or null entry is an error, too. */
 export function requirePresent(at: Cursor, what: string): boolean {
   if (!isAbsent(at)) return true;

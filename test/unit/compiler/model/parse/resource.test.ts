@@ -124,6 +124,18 @@ const METADATA = [
     value: true,
   },
   {
+    name: 'annotation key',
+    in: { annotations: { 'a b': 'x', 'A.B/C': 'y' } },
+    out: ['warning annotation-key metadata.annotations["a b"]'],
+    value: true,
+  },
+  {
+    name: 'annotations too long',
+    in: { annotations: { a: 'x'.repeat(262_144) } },
+    out: ['warning annotations-too-long metadata.annotations'],
+    value: true,
+  },
+  {
     name: 'label value',
     in: { labels: { a: '-' } },
     out: ['warning label-invalid metadata.labels.a'],
