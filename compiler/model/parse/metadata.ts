@@ -100,7 +100,7 @@ function readInnerMetadata(outer: Metadata, text: string): InnerMetadata | undef
   return {
     name: name === undefined || name === '' ? undefined : checkName(fields.name, name),
     labels: readLabels(fields.labels),
-    annotations: readTextMap(fields.annotations),
+    annotations: readAnnotations(fields.annotations),
   };
 }
 
@@ -182,7 +182,7 @@ const MAX_ANNOTATIONS = 262_144;
 
 /** Annotations of an object. They say little about packets, so what Kubernetes would refuse is kept, with a warning. */
 function readAnnotations(at: Cursor): ReadonlyMap<string, string> {
-  const annotations = readTextMap(at);
+  const annotations = readTextMap(at, Number.POSITIVE_INFINITY);
   let size = 0;
   for (const [key, value] of annotations) {
     size += key.length + value.length;

@@ -234,12 +234,12 @@ export function requirePresent(at: Cursor, what: string): boolean {
   return false;
 }
 
-/** Text values by key; keys keep their order. A bad value is an error and left out. */
-export function readTextMap(at: Cursor): ReadonlyMap<string, string> {
+/** Text values of at most `max` characters by key; keys keep their order. A bad value is an error and left out. */
+export function readTextMap(at: Cursor, max?: number): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (const [key, value] of Object.entries(readObject(at) ?? {})) {
     const field = child(at, key, value);
-    const text = readString(field);
+    const text = readString(field, max);
     if (text !== undefined) map.set(key, text);
     else if (isAbsent(field)) map.set(key, '');
   }
