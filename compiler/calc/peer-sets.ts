@@ -3,6 +3,7 @@
  * comes with them, members and deltas go to MemberSets. A selector is indexed only while a set in use needs it.
  */
 import type { Labels, ServiceEndpoints } from '../model/cluster.ts';
+import type { Cidr } from '../model/ip.ts';
 import { selectorId } from '../model/selector-text.ts';
 import type { LabelIndex } from '../selector/label-index.ts';
 import type { Contribution, MemberSets } from './member-sets.ts';
@@ -121,10 +122,17 @@ export class PeerSets {
   }
 
   #replaceContribution(id: string, contribution: Contribution): void {
-    const matched = [...this.#index.selectorsOf(id)];
-    for (const selector of matched) this.#contributeAll(selector, id, -1);
+    const before = this.#items.get(id);
     this.#items.set(id, contribution);
-    for (const selector of matched) this.#contributeAll(selector, id, 1);
+    const sets = [...this.#index.selectorsOf(id)].flatMap((selector) => [
+      ...(this.#setsOf.get(selector) ?? []),
+    ]);
+    if (before === undefined || sets.length === 0) return;
+    const [gone, come] = trimCommonNets(before, contribution);
+    for (const set of sets) {
+      this.#members.contribute(set, gone, -1);
+      this.#members.contribute(set, come, 1);
+    }
   }
 
   #drain(): void {
@@ -141,4 +149,22 @@ export class PeerSets {
     const contribution = this.#items.get(item);
     if (contribution !== undefined) this.#members.contribute(set, contribution, by);
   }
+}
+
+/** Both without the nets that they begin and end with alike: one prefix more in a list of 100,000 counts as one. */
+function trimCommonNets(before: Contribution, after: Contribution): [Contribution, Contribution] {
+  const [a, b] = [before.nets, after.nets];
+  const shorter = Math.min(a.length, b.length);
+  let start = 0;
+  while (start < shorter && isSameNet(a[start], b[start])) start++;
+  let end = 0;
+  while (end < shorter - start && isSameNet(a.at(-1 - end), b.at(-1 - end))) end++;
+  return [
+    { ...before, nets: a.slice(start, a.length - end) },
+    { ...after, nets: b.slice(start, b.length - end) },
+  ];
+}
+
+function isSameNet(a: Cidr | undefined, b: Cidr | undefined): boolean {
+  return a?.value === b?.value && a?.prefixLen === b?.prefixLen && a?.family === b?.family;
 }

@@ -206,43 +206,35 @@ for (const row of ROWS) {
   });
 }
 
-test('a policy that comes costs its own chains, and its tier and the entry of whom it governs', async (t) => {
+test('a policy that comes costs its own chains, and how its tier is entered', async (t) => {
   const { engine, fake } = await start(WORLD);
   const spec = { selector: "app == 'web'", tier: 'app', order: 1, types: ['Ingress'] };
   const extra = v3('GlobalNetworkPolicy', 'app.extra', { ...spec, ingress: [toPort(443)] });
   const came = await costOf(engine, fake, [put(extra)]);
   t.is(came.lowered, 2);
-  // Per family a policy chain and a tier chain; the ingress chains of two pods lead to the new tier chains.
-  t.like(came.sent, { 'add-chain': 4, 'delete-chain': 2 });
-  const text = lastChains(fake);
+  t.deepEqual(policyChains(fake), ['ingress4/gnp/app.extra', 'ingress6/gnp/app.extra']);
   t.deepEqual(
-    text.filter((name) => name.includes('client') || name.startsWith('from-')),
+    lastChains(fake).filter((name) => /^(from-|egress)/.test(name)),
     [],
+    'nothing of the other direction',
   );
   const went = await costOf(engine, fake, [remove(extra)]);
   t.is(went.lowered, 0);
-  t.like(went.sent, { 'add-chain': 2, 'delete-chain': 4 });
+  t.deepEqual(policyChains(fake), []);
 });
 
-test('tiers that change places lower no policy', async (t) => {
+test('tiers that change places write no policy', async (t) => {
   const { engine, fake } = await start(WORLD);
   const cost = await costOf(engine, fake, [tier('app', 30)]);
-  t.is(cost.lowered, 4, 'entries of both policies under their new continuation');
-  t.deepEqual(
-    lastChains(fake).filter((name) => name.includes('/gnp/')),
-    [],
-    'but no policy chain is sent',
-  );
+  t.deepEqual(policyChains(fake), []);
   t.is(cost.sent['add-elements'], undefined);
+  t.is(cost.transactions, 1);
 });
 
 test('another default action of a tier costs its chains and those that lead there', async (t) => {
   const { engine, fake } = await start(WORLD);
   const cost = await costOf(engine, fake, [tier('base', 20, 'Deny')]);
-  t.deepEqual(
-    lastChains(fake).filter((name) => name.includes('/gnp/')),
-    [],
-  );
+  t.deepEqual(policyChains(fake), []);
   t.is(cost.sent['add-elements'], undefined);
   t.is(cost.transactions, 1);
 });
@@ -371,4 +363,8 @@ function lastChains(fake: FakeDataplane): string[] {
   return (fake.transactions.at(-1) ?? []).flatMap((op) =>
     op.op === 'add-rule' ? [op.chain] : op.op === 'add-chain' ? [op.chain.name] : [],
   );
+}
+
+function policyChains(fake: FakeDataplane): string[] {
+  return [...new Set(lastChains(fake))].filter((name) => name.includes('/gnp/')).sort();
 }
