@@ -88,15 +88,16 @@ async function bridge(
     known.find(({ dst }) => dst === address)?.lladdr ?? `no neighbour ${address}`;
   await runIp(router, [
     'link add br0 address ee:ee:ee:ee:ee:ee type bridge mcast_snooping 0',
+    ...pods.map(({ ifname = '' }) => `link set ${ifname} master br0`),
+    // Now that it has a carrier, its queue opens with it and not a moment later.
     'link set br0 up',
-    ...pods.flatMap(({ ifname = '', addresses }) => [
-      `link set ${ifname} master br0`,
-      ...addresses.flatMap((address) => [
+    ...pods.flatMap(({ ifname = '', addresses }) =>
+      addresses.flatMap((address) => [
         `route del ${address} dev ${ifname}`,
         `neigh add ${address} lladdr ${macOf(address)} dev br0 nud permanent`,
         ...(how === 'routes' ? [`route add ${address} dev br0`] : []),
       ]),
-    ]),
+    ),
     ...(how === 'subnet'
       ? ['addr add 10.0.0.254/24 dev br0', 'addr add fd00::fe/64 dev br0 nodad']
       : []),
