@@ -5,10 +5,10 @@ import { answerToJson } from '../explain/json.ts';
 import { printAnswer } from '../explain/print.ts';
 import { readQuestion, SERVICE_FORMS } from '../explain/question.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { configOption, manifestsOption, nodeOption, outputOption } from './options.ts';
+import { configOption, manifestsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
 import { printIssues, printJson, printLine } from './report.ts';
-import { loadScene } from './scene.ts';
+import { judgeOption, loadScene } from './scene.ts';
 
 export function explainCommand(): Command {
   return new Command('explain')
@@ -23,7 +23,7 @@ export function explainCommand(): Command {
     .argument('[proto/port]', SERVICE_FORMS)
     .addOption(configOption())
     .addOption(manifestsOption())
-    .addOption(nodeOption().default(undefined, 'every node judges its own workloads'))
+    .addOption(judgeOption())
     .addOption(outputOption())
     .addHelpText(
       'after',

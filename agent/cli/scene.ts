@@ -1,4 +1,5 @@
 /** Manifests as a scene for questions; the part that explain and test have in common. */
+import { Option } from 'commander';
 import { DEFAULT_ORACLE_CONFIG } from '../../compiler/oracle/world.ts';
 import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import type { Config } from '../config/keys.ts';
@@ -10,6 +11,9 @@ import { loadManifests } from './load.ts';
 import type { ReportedIssue } from './report.ts';
 import { loadSettings } from './settings.ts';
 import type { SettingsOptions } from './settings.ts';
+
+export const judgeOption = (): Option =>
+  new Option('-n, --node <name>', 'only what this node judges; default: each node, its own pods');
 
 export interface SceneFlags extends SettingsOptions {
   readonly manifests: string | undefined;

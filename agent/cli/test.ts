@@ -8,9 +8,9 @@ import type { ResultFormat } from '../explain/results.ts';
 import { readTestFile } from '../explain/test-file.ts';
 import type { PlacedExpectation } from '../explain/test-file.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { configOption, manifestsOption, nodeOption } from './options.ts';
+import { configOption, manifestsOption } from './options.ts';
 import { hasErrors, printIssues, printLine } from './report.ts';
-import { loadScene } from './scene.ts';
+import { judgeOption, loadScene } from './scene.ts';
 import type { SceneFlags } from './scene.ts';
 
 interface TestOptions extends SceneFlags {
@@ -27,7 +27,7 @@ export function testCommand(): Command {
     .argument('<files...>', 'YAML files of expectations')
     .addOption(configOption())
     .addOption(manifestsOption())
-    .addOption(nodeOption().default(undefined, 'every node judges its own workloads'))
+    .addOption(judgeOption())
     .addOption(
       new Option('-f, --format <format>', 'human, or tap or junit for programs')
         .choices(Object.keys(PRINTERS))
@@ -44,8 +44,8 @@ A file:
     - { expect: allow, from: shop/web, to: shop/api, port: tcp/8080, by: np/shop/api }
 
 Ends and ports are as for picket explain. With names, every IP family that both ends have must be as expected. "by" names
-what decides: a policy, one rule of it, a profile (pro/kns.NAMESPACE), "end of tier NAME", or a reason that picket
-explain prints.
+what decides (for allow, at either end): a policy, one rule of it, a profile (pro/kns.NAMESPACE), "end of tier NAME", or
+a reason that picket explain prints.
 
 Example:
   picket test tests/*.yaml --manifests policies --format junit > results.xml

@@ -87,7 +87,7 @@ function printPlace({ file, line }: RulePlace): string {
 function printTier({ tier, policies, passes }: WalkedTier): string[] {
   const title = tier === undefined ? 'profiles' : `tier ${tier}`;
   const lines = policies.flatMap(printPolicy).map(indent);
-  return [title, ...lines, ...(passes ? ['  passes to the next tier'] : [])];
+  return [title, ...lines, ...(passes ? ['  passes on'] : [])];
 }
 
 function printPolicy({ id, reached, rules }: WalkedPolicy): string[] {

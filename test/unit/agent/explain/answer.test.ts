@@ -258,7 +258,7 @@ IPv4 10.0.0.1 -> 10.0.0.2: allowed
     tier first
       np/shop/web-out
         [0] pass: matches (np/shop/web-out.yaml:3)
-      passes to the next tier
+      passes on
     profiles
       pro/kns.shop
         [0] allow: matches (Profile//kns.shop.yaml:3)
@@ -277,7 +277,7 @@ IPv6 fd00::1 -> fd00::2: DENIED
     tier first
       np/shop/web-out
         [0] pass: matches (np/shop/web-out.yaml:3)
-      passes to the next tier
+      passes on
     profiles
       pro/kns.shop
         [0] allow: matches (Profile//kns.shop.yaml:3)
