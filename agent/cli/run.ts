@@ -129,15 +129,16 @@ class Agent {
       if (this.#engine.forgive()) this.#wakeup.set();
     }, FORGIVE_MS);
     signal.addEventListener('abort', () => this.#wakeup.set());
-    const following = this.#follow(signal);
+    const tasks = [this.#follow(signal), this.#loop(signal)];
     try {
-      await Promise.race([following, this.#loop(signal)]);
+      await Promise.race(tasks);
     } finally {
       this.#stop.abort();
       clearInterval(timer);
       tableWatch.close();
+      // A transaction under way ends first: what it took from an endpoint has to be swept, and the lock is ours until then.
+      await Promise.allSettled(tasks);
       this.#network.close();
-      await following.catch(() => undefined);
       await this.#sweep.idle();
     }
   }

@@ -54,6 +54,29 @@ kernelTest(
     }),
 );
 
+/** 60,000 addresses: filled ahead in several transactions, the last of which puts the rules in force. */
+function bigSet(): string {
+  const nets = Array.from({ length: 60_000 }, (_, i) => `11.${i >> 8}.${i & 255}.7/32`);
+  return `apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: big, labels: {set: big}}
+spec: {nets: [${nets.join(', ')}]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: uses-big}
+spec: {selector: all(), ingress: [{action: Allow, source: {selector: set == 'big'}}]}
+`;
+}
+
+kernelTest('run: a transaction under way when it is stopped ends before it says so', CAPS, (t) =>
+  Bench.with({ ...GOOD, 'big.yaml': bigSet() }, async (bench) => {
+    const agent = await bench.startApplied();
+    t.is((await agent.stop()).exitCode, 0);
+    t.regex(agent.log().at(-1)?.msg ?? '', /^stopped/);
+  }),
+);
+
 kernelTest('run: an interface that appears later is governed', CAPS, (t) =>
   Bench.with(GOOD, async (bench) => {
     const agent = await bench.startApplied();
