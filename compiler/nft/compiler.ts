@@ -2,7 +2,8 @@
  * The table as a function of the calculation: takes its changes and where endpoints are, keeps the desired table up to date. Work is
  * proportional to the change: a new member is one element, an edited policy is its own chains, a new endpoint is its entry and elements.
  *
- *   vmap from-interface --> from-<endpoint> --> egress4/tier/... --> jump egress4/<policy> ... --> egress4/profiles/...
+ *   vmap from-interface --> from-<endpoint> --> egress4/program/... --> jump egress4/tier/...  --> jump egress4/<policy> ...
+ *                                                                   --> goto egress4/profiles/... --> jump egress4/pro/... ...
  */
 import type {
   CalcChanges,
@@ -24,9 +25,10 @@ import {
   lowerPolicyChain,
   lowerSection,
   profileSectionName,
+  programSectionName,
   tierSectionName,
 } from './lower-chain.ts';
-import type { LowerContext, Section } from './lower-chain.ts';
+import type { LowerContext, LoweredPolicy, Section } from './lower-chain.ts';
 import { endpointChain } from './names.ts';
 import { PeerTables, setOrigin } from './peer-tables.ts';
 import type { NftRule } from './program.ts';
@@ -36,15 +38,12 @@ import type { Table } from './table.ts';
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
 const FAMILIES: readonly Family[] = [4, 6];
 
-/** One policy's chain inside programs that continue at `passTo`. */
-interface PolicyChain {
-  readonly policy: string;
+/** One policy in one direction and family, as the sections in `users` need it. */
+interface PolicyEntry {
   readonly direction: Direction;
   readonly family: Family;
-  readonly passTo: string;
   readonly users: Set<string>;
-  /** Name of the chain now; `undefined` while the policy has no rules for the family. */
-  chain: string | undefined;
+  lowered: LoweredPolicy;
 }
 
 interface SectionEntry {
@@ -71,10 +70,8 @@ export class TableCompiler {
   readonly #policies = new Map<string, ResolvedPolicy>();
   /** Set id to the ids of the policies that refer to it. */
   readonly #setUsers = new Map<string, Set<string>>();
-  /** By policy id, then by direction, family and continuation. */
-  readonly #policyChains = new Map<string, Map<string, PolicyChain>>();
-  /** Kernel chain name to how many policy chains stand for it (continuations that do not matter share one). */
-  readonly #chainRefs = new Map<string, number>();
+  /** By policy id, then by direction and family. */
+  readonly #policyEntries = new Map<string, Map<string, PolicyEntry>>();
   readonly #sections = new Map<string, SectionEntry>();
   readonly #endpoints = new Map<string, EndpointEntry>();
   /** Dispatch elements; while an interface changes hands, two endpoints refer to the same one. */
@@ -169,7 +166,7 @@ export class TableCompiler {
     const set = this.#peers.setOfOrigin(origin);
     if (set !== undefined) return [...(this.#setUsers.get(set) ?? [])];
     const policy = origin.slice(0, origin.lastIndexOf(' '));
-    return this.#policyChains.has(policy) ? [policy] : [];
+    return this.#policyEntries.has(policy) ? [policy] : [];
   }
 
   endpoint(id: string): { readonly placement: Placement } | undefined {
@@ -190,56 +187,44 @@ export class TableCompiler {
     }
   }
 
-  /** Lowers the chains of a policy again and, where a chain's name changed, the sections that jump to it. */
+  /** Lowers a policy again and, where the sections that use it hold its rules or must call it otherwise, those too. */
   #relower(policy: string): void {
-    for (const entry of this.#policyChains.get(policy)?.values() ?? []) {
-      const before = entry.chain;
-      this.#lowerPolicy(entry);
-      if (entry.chain === before) continue;
+    for (const entry of this.#policyEntries.get(policy)?.values() ?? []) {
+      const before = entry.lowered;
+      entry.lowered = this.#lowerPolicy(policy, entry.direction, entry.family);
+      if (hasChain(entry.lowered)) this.#chains.put(entry.lowered);
+      if (hasChain(before) && hasChain(entry.lowered)) continue;
       for (const section of entry.users) this.#putSection(section);
-      if (before !== undefined) this.#dropChain(before);
+      if (hasChain(before)) this.#chains.delete(before.chain.name);
     }
   }
 
-  /** Puts the chain; the caller drops the one it replaces once nothing jumps to it. */
-  #lowerPolicy(entry: PolicyChain): void {
-    const policy = this.#policies.get(entry.policy);
-    if (policy === undefined) throw new RangeError(`policy ${entry.policy} is not resolved`);
-    const before = entry.chain;
-    const ir = lowerPolicy(policy, entry.direction, entry.family);
+  #lowerPolicy(id: string, direction: Direction, family: Family): LoweredPolicy {
+    const policy = this.#policies.get(id);
+    if (policy === undefined) throw new RangeError(`policy ${id} is not resolved`);
     this.lowered++;
-    const lowered = lowerPolicyChain(ir, entry.passTo, this.#context);
-    if (lowered.chain.rules.length === 0) {
-      entry.chain = undefined;
-      return;
-    }
-    const { name } = lowered.chain;
-    entry.chain = name;
-    this.#chains.put(lowered);
-    if (name !== before) this.#chainRefs.set(name, (this.#chainRefs.get(name) ?? 0) + 1);
-  }
-
-  #dropChain(name: string): void {
-    const refs = (this.#chainRefs.get(name) ?? 1) - 1;
-    if (refs > 0) this.#chainRefs.set(name, refs);
-    else {
-      this.#chainRefs.delete(name);
-      this.#chains.delete(name);
-    }
+    return lowerPolicyChain(lowerPolicy(policy, direction, family), this.#context);
   }
 
   /** Takes one reference to the program of a direction and returns its entry chain. */
   #acquireProgram(resolved: ResolvedDirection, direction: Direction, family: Family): string {
-    let next = profileSectionName(direction, family, resolved.profiles);
-    const sections: Section[] = [{ kind: 'profiles', name: next, policies: resolved.profiles }];
-    for (const tier of resolved.tiers.toReversed()) {
-      const name = tierSectionName(direction, family, tier, next);
+    const profiles = profileSectionName(direction, family, resolved.profiles);
+    this.#acquireSection(
+      { kind: 'profiles', name: profiles, policies: resolved.profiles },
+      direction,
+      family,
+    );
+    if (resolved.tiers.length === 0) return profiles;
+    const tiers = resolved.tiers.map((tier) => {
+      const name = tierSectionName(direction, family, tier);
       const { end, policies } = tier;
-      sections.push({ kind: 'tier', name, tier: tier.name, end, policies, next });
-      next = name;
-    }
-    for (const section of sections) this.#acquireSection(section, direction, family);
-    return next;
+      const section: Section = { kind: 'tier', name, tier: tier.name, end, policies };
+      this.#acquireSection(section, direction, family);
+      return name;
+    });
+    const name = programSectionName(direction, family, [...tiers, profiles]);
+    this.#acquireSection({ kind: 'program', name, tiers, profiles }, direction, family);
+    return name;
   }
 
   #acquireSection(section: Section, direction: Direction, family: Family): void {
@@ -249,28 +234,22 @@ export class TableCompiler {
       return;
     }
     this.#sections.set(section.name, { section, direction, family, refs: 1 });
-    for (const policy of section.policies) {
-      this.#policyChain(policy, section, direction, family).users.add(section.name);
+    for (const policy of policiesOf(section)) {
+      this.#policyEntry(policy, direction, family).users.add(section.name);
     }
     this.#putSection(section.name);
   }
 
-  #policyChain(
-    policy: string,
-    section: Section,
-    direction: Direction,
-    family: Family,
-  ): PolicyChain {
-    const passTo = section.kind === 'tier' ? section.next : '';
-    const key = `${direction}${family} ${passTo}`;
-    const chains = this.#policyChains.get(policy) ?? new Map<string, PolicyChain>();
-    this.#policyChains.set(policy, chains);
-    const known = chains.get(key);
+  #policyEntry(policy: string, direction: Direction, family: Family): PolicyEntry {
+    const key = `${direction}${family}`;
+    const entries = this.#policyEntries.get(policy) ?? new Map<string, PolicyEntry>();
+    this.#policyEntries.set(policy, entries);
+    const known = entries.get(key);
     if (known !== undefined) return known;
-    const users = new Set<string>();
-    const entry: PolicyChain = { policy, direction, family, passTo, users, chain: undefined };
-    chains.set(key, entry);
-    this.#lowerPolicy(entry);
+    const lowered = this.#lowerPolicy(policy, direction, family);
+    const entry: PolicyEntry = { direction, family, users: new Set(), lowered };
+    entries.set(key, entry);
+    if (hasChain(lowered)) this.#chains.put(lowered);
     return entry;
   }
 
@@ -278,36 +257,33 @@ export class TableCompiler {
     const entry = this.#sections.get(name);
     if (entry === undefined) return;
     const { section, direction, family } = entry;
-    const chains = section.policies.flatMap((policy) => {
-      return this.#policyChain(policy, section, direction, family).chain ?? [];
-    });
-    this.#chains.put(lowerSection(section, direction, chains, this.#config.denyAction));
+    const policies = policiesOf(section)
+      .map((policy) => this.#policyEntry(policy, direction, family).lowered)
+      .filter(({ chain }) => chain.rules.length > 0);
+    this.#chains.put(lowerSection(section, direction, policies, this.#config.denyAction));
   }
 
   /** Gives back one reference to the section and to those it leads to. */
   #releaseProgram(name: string): void {
-    let next: string | undefined = name;
-    while (next !== undefined) {
-      const entry = this.#sections.get(next);
-      if (entry === undefined) return;
-      const after: string | undefined =
-        entry.section.kind === 'tier' ? entry.section.next : undefined;
-      if (--entry.refs === 0) this.#dropSection(next, entry);
-      next = after;
-    }
+    const entry = this.#sections.get(name);
+    if (entry === undefined) return;
+    if (--entry.refs === 0) this.#dropSection(name, entry);
+    const { section } = entry;
+    if (section.kind !== 'program') return;
+    for (const part of [...section.tiers, section.profiles]) this.#releaseProgram(part);
   }
 
   #dropSection(name: string, { section, direction, family }: SectionEntry): void {
     this.#sections.delete(name);
     this.#chains.delete(name);
-    for (const policy of new Set(section.policies)) {
-      const entry = this.#policyChain(policy, section, direction, family);
-      entry.users.delete(name);
-      if (entry.users.size > 0) continue;
-      const chains = this.#policyChains.get(policy);
-      chains?.delete(`${direction}${family} ${entry.passTo}`);
-      if (chains?.size === 0) this.#policyChains.delete(policy);
-      if (entry.chain !== undefined) this.#dropChain(entry.chain);
+    for (const policy of new Set(policiesOf(section))) {
+      const { users, lowered } = this.#policyEntry(policy, direction, family);
+      users.delete(name);
+      if (users.size > 0) continue;
+      const entries = this.#policyEntries.get(policy);
+      entries?.delete(`${direction}${family}`);
+      if (entries?.size === 0) this.#policyEntries.delete(policy);
+      if (hasChain(lowered)) this.#chains.delete(lowered.chain.name);
     }
   }
 
@@ -349,4 +325,13 @@ export class TableCompiler {
     });
     return { resolved, placement, chains, sections, elements: elementsOf(resolved, placement) };
   }
+}
+
+/** Without rules, or with rules that stand in the chains of its tiers, a policy has none of its own. */
+function hasChain({ chain, isInlined }: LoweredPolicy): boolean {
+  return chain.rules.length > 0 && !isInlined;
+}
+
+function policiesOf(section: Section): readonly string[] {
+  return section.kind === 'program' ? [] : section.policies;
 }

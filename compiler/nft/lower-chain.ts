@@ -1,6 +1,6 @@
 /**
- * IR to chains: one chain per policy, direction and family; one per tier of a program; one for its profiles. Every rule that decides or
- * logs counts in a named counter. Refuses to know: endpoints, interfaces, which chains are in use.
+ * IR to chains: one chain per policy, direction and family; one per program, per tier and per list of profiles. Every rule that decides
+ * or logs counts in a named counter. Refuses to know: endpoints, interfaces, which chains are in use.
  */
 import type { IrPolicy, IrRule } from '../ir/ir.ts';
 import type { Family } from '../model/ip.ts';
@@ -54,24 +54,16 @@ export function ruleCounter(policyId: string, direction: Direction, index: numbe
   return { name: objectName(direction, policyId, String(index)), comment: undefined, origin };
 }
 
-/** Chain of one policy. `passTo` is the chain that a Pass goes to; only chains with a Pass depend on it. */
-export function policyChainName(policy: IrPolicy, passTo: string): string {
-  const name = [layer(policy.direction, policy.family), policy.id];
-  const hasPass = policy.rules.some((rule) => rule.verdict === 'pass');
-  return hasPass && !isProfile(policy.id)
-    ? objectName(...name, identityHash(passTo))
-    : objectName(...name);
+/** A policy's chain, or its rules for the chains of the tiers that it is in. */
+export interface LoweredPolicy extends LoweredChain {
+  /**
+   * With a Pass, the rules stand in the tier's own chain, so that one return leaves the tier. A goto to the next tier's chain would
+   * nest the tiers, and the kernel nests no more than 16 chains.
+   */
+  readonly isInlined: boolean;
 }
 
-function isProfile(id: string): boolean {
-  return id.startsWith('pro/');
-}
-
-export function lowerPolicyChain(
-  policy: IrPolicy,
-  passTo: string,
-  context: LowerContext,
-): LoweredChain {
+export function lowerPolicyChain(policy: IrPolicy, context: LowerContext): LoweredPolicy {
   const counters = new Map<string, NftCounter>();
   const constants: ConstantSet[] = [];
   const rules = policy.rules.flatMap((rule) => {
@@ -83,15 +75,21 @@ export function lowerPolicyChain(
     const { partsOf } = context;
     const lowered = lowerTests(effective.tests, policy.family, partsOf, rule.verdict === 'log');
     constants.push(...lowered.constants);
-    const ending = ruleEnding(policy, effective, counter, passTo, context.denyAction);
+    const ending = ruleEnding(effective, counter, context.denyAction);
     return lowered.alternatives.map((exprs): NftRule => ({
       exprs: [...exprs, ...ending],
       comment: undefined,
       origin,
     }));
   });
-  const name = policyChainName(policy, passTo);
-  return { chain: { name, base: undefined, rules }, counters: [...counters.values()], constants };
+  const chain = {
+    name: objectName(layer(policy.direction, policy.family), policy.id),
+    base: undefined,
+    rules,
+  };
+  const isInlined =
+    !policy.id.startsWith('pro/') && policy.rules.some(({ verdict: ends }) => ends === 'pass');
+  return { chain, counters: [...counters.values()], constants, isInlined };
 }
 
 function isRefused(rule: IrRule, origin: string, context: LowerContext): boolean {
@@ -105,13 +103,7 @@ function failClosed(rule: IrRule): IrRule | undefined {
   return rule.verdict === 'deny' ? { ...rule, tests: [] } : undefined;
 }
 
-function ruleEnding(
-  policy: IrPolicy,
-  rule: IrRule,
-  counter: NftCounter,
-  passTo: string,
-  denyAction: DenyAction,
-): Expr[] {
+function ruleEnding(rule: IrRule, counter: NftCounter, denyAction: DenyAction): Expr[] {
   const count: Expr = { kind: 'counter', name: counter.name };
   switch (rule.verdict) {
     case 'allow':
@@ -119,7 +111,7 @@ function ruleEnding(
     case 'deny':
       return [count, ...deny(denyAction)];
     case 'pass':
-      return [count, isProfile(policy.id) ? verdict({ kind: 'return' }) : goTo(passTo)];
+      return [count, verdict({ kind: 'return' })];
     case 'log':
       return [count, log(counter.name)];
   }
@@ -140,8 +132,16 @@ function log(ruleId: string): Expr {
   return { kind: 'log', group: LOG_GROUP, prefix, snaplenBytes: SNAPLEN_BYTES };
 }
 
-/** One step of a program: a tier, or the profiles after the last tier. */
+/** A chain of a program: its entry, one of its tiers, or the profiles after the last tier. */
 export type Section =
+  | {
+      readonly kind: 'program';
+      readonly name: string;
+      /** Names of tier sections, in order; a tier that leaves its packets undecided returns. */
+      readonly tiers: readonly string[];
+      /** Name of the profiles' section, which decides. */
+      readonly profiles: string;
+    }
   | {
       readonly kind: 'tier';
       readonly name: string;
@@ -149,19 +149,24 @@ export type Section =
       readonly end: 'deny' | 'pass';
       /** Policy ids, in order. */
       readonly policies: readonly string[];
-      /** Name of the section that Pass and an open end lead to. */
-      readonly next: string;
     }
   | { readonly kind: 'profiles'; readonly name: string; readonly policies: readonly string[] };
 
-/** Name of a tier's chain: the same tier, policies and continuation share it. */
+export function programSectionName(
+  direction: Direction,
+  family: Family,
+  sections: readonly string[],
+): string {
+  return objectName(layer(direction, family), 'program', identityHash(sections));
+}
+
+/** The same tier with the same policies is one chain, whatever program it is in. */
 export function tierSectionName(
   direction: Direction,
   family: Family,
   tier: { readonly name: string; readonly end: string; readonly policies: readonly string[] },
-  next: string,
 ): string {
-  const hash = identityHash([tier.name, tier.end, tier.policies, next]);
+  const hash = identityHash([tier.name, tier.end, tier.policies]);
   return objectName(layer(direction, family), 'tier', tier.name, hash);
 }
 
@@ -173,33 +178,51 @@ export function profileSectionName(
   return objectName(layer(direction, family), 'profiles', identityHash(profiles));
 }
 
-/** `policyChains`: names, in the order of `section.policies`; chains without rules are left out by the caller. */
+/** `policies`: in the order of the section's; those without rules are left out by the caller. */
 export function lowerSection(
   section: Section,
   direction: Direction,
-  policyChains: readonly string[],
+  policies: readonly LoweredPolicy[],
   denyAction: DenyAction,
 ): LoweredChain {
   const origin = `${direction} ${section.name}`;
-  const jumps = policyChains.map((chain): NftRule => ({
-    exprs: [jump(chain)],
-    comment: undefined,
-    origin,
-  }));
-  if (section.kind === 'tier' && section.end === 'pass') {
-    const end: NftRule = { exprs: [goTo(section.next)], comment: undefined, origin };
-    return lowered(section.name, [...jumps, end], []);
+  const call = (to: Expr): NftRule => ({ exprs: [to], comment: undefined, origin });
+  if (section.kind === 'program') {
+    const rules = [...section.tiers.map((tier) => call(jump(tier))), call(goTo(section.profiles))];
+    return { chain: { name: section.name, base: undefined, rules }, counters: [], constants: [] };
   }
+  const end = endOf(section, direction, denyAction);
+  const inlined = policies.filter(({ isInlined }) => isInlined);
+  const rules = policies.flatMap(({ isInlined, chain }) =>
+    isInlined ? chain.rules : [call(jump(chain.name))],
+  );
+  return {
+    chain: { name: section.name, base: undefined, rules: [...rules, ...end.rules] },
+    counters: [...inlined.flatMap(({ counters }) => counters), ...end.counters],
+    constants: inlined.flatMap(({ constants }) => constants),
+  };
+}
+
+type DecidingSection = Exclude<Section, { readonly kind: 'program' }>;
+
+/** What happens to a packet that no policy of the section decided; a tier that passes simply returns. */
+function endOf(
+  section: DecidingSection,
+  direction: Direction,
+  denyAction: DenyAction,
+): { readonly rules: readonly NftRule[]; readonly counters: readonly NftCounter[] } {
+  if (section.kind === 'tier' && section.end === 'pass') return { rules: [], counters: [] };
+  const origin = `${direction} ${section.name}`;
   const counter = { name: endCounter(section, direction), comment: selectedBy(section), origin };
   const exprs: Expr[] = [{ kind: 'counter', name: counter.name }, ...deny(denyAction)];
   const comment = section.kind === 'tier' ? `end of tier ${section.tier}` : 'no profile allows';
-  return lowered(section.name, [...jumps, { exprs, comment, origin }], [counter]);
+  return { rules: [{ exprs, comment, origin }], counters: [counter] };
 }
 
 const MAX_COMMENT_LENGTH = 120;
 
 /** Why the endpoint's packets come here at all; cut to what a comment holds. */
-function selectedBy(section: Section): string | undefined {
+function selectedBy(section: DecidingSection): string | undefined {
   if (section.policies.length === 0) return undefined;
   const label = section.kind === 'tier' ? 'selected by' : 'profiles';
   const text = `${label} ${section.policies.join(', ')}`;
@@ -207,17 +230,9 @@ function selectedBy(section: Section): string | undefined {
 }
 
 /** `ingress/end-of-tier/default/<hash>` and `ingress/no-profile/<hash>`: implicit denies, both families together. */
-function endCounter(section: Section, direction: Direction): string {
+function endCounter(section: DecidingSection, direction: Direction): string {
   const hash = identityHash(section.policies);
   return section.kind === 'tier'
     ? objectName(direction, 'end-of-tier', section.tier, hash)
     : objectName(direction, 'no-profile', hash);
-}
-
-function lowered(
-  name: string,
-  rules: readonly NftRule[],
-  counters: readonly NftCounter[],
-): LoweredChain {
-  return { chain: { name, base: undefined, rules }, counters, constants: [] };
 }
