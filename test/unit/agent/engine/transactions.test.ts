@@ -8,7 +8,7 @@ import { chainKey } from '../../../../compiler/nft/key.ts';
 import type { NftOp } from '../../../../compiler/nft/program.ts';
 import { namespaceObject, openEngine, pod, put, remove, v3 } from '../../../support/raw-events.ts';
 
-const LARGE = 99_000;
+const LARGE = 41_000;
 const STEPS = Math.ceil(LARGE / MAX_NEW_ELEMENTS);
 
 const WEB = { labels: { app: 'web' } };
@@ -34,9 +34,7 @@ const LARGE_POLICY = policy('large', {
   ],
 });
 
-const LARGE_LIST = put(
-  v3('GlobalNetworkSet', 'large', { nets: addresses(LARGE) }, { list: 'large' }),
-);
+const LARGE_LIST = largeList(LARGE);
 
 const WORLD: readonly RawEvent[] = [
   put(namespaceObject('shop')),
@@ -61,8 +59,9 @@ test('a large new set is filled in bounded transactions before any rule refers t
 });
 
 test('a small change is in the next transaction, whatever is being filled', async (t) => {
+  const hugeList = largeList(100_000);
   const { engine, fake } = await start(WORLD);
-  engine.take([LARGE_LIST, LARGE_POLICY]);
+  engine.take([hugeList, LARGE_POLICY]);
   t.true((await engine.step()).more);
 
   engine.take([put(CLIENT)]);
@@ -88,7 +87,7 @@ test('a small change is in the next transaction, whatever is being filled', asyn
   await engine.apply();
   await isAsBuiltAtOnce(t, fake, [
     ...WORLD,
-    LARGE_LIST,
+    hugeList,
     LARGE_POLICY,
     put(CLIENT),
     put(pod('shop/web-2', ['10.1.0.2'], WEB)),
@@ -151,6 +150,27 @@ test('a restart amid the filling goes on where the kernel is', async (t) => {
   await isAsBuiltAtOnce(t, fake, [...WORLD, LARGE_LIST, LARGE_POLICY]);
 });
 
+test('a set that is wanted again before it was removed holds its members only', async (t) => {
+  const before = policy('before', {
+    selector: "app == 'db'",
+    ingress: [allowFrom("list == 'old'")],
+  });
+  const world = [...WORLD, LARGE_LIST, LARGE_POLICY];
+  for (const isRestarted of [false, true]) {
+    const { engine, fake } = await start([...WORLD, before, old(['10.7.0.1', '10.7.0.2'])]);
+    const next = isRestarted ? openEngine(fake) : engine;
+    next.take(
+      isRestarted
+        ? world
+        : [...world, { op: 'delete', key: before.key }, { op: 'delete', key: old([]).key }],
+    );
+    t.true((await next.step()).more);
+    next.take([before, old(['10.7.0.1'])]);
+    await next.apply();
+    await isAsBuiltAtOnce(t, fake, [...world, before, old(['10.7.0.1'])]);
+  }
+});
+
 test('an endpoint that takes over an interface waits with the one that had it', async (t) => {
   const { engine, fake } = await start([...WORLD, put(tap('shop/b', 'web'))]);
   const before = await fake.dump();
@@ -207,6 +227,14 @@ async function describe(fake: FakeDataplane): Promise<object> {
     sets: [...(table?.elements ?? [])].map(([name, { size }]) => `${name} ${size}`).sort(),
     counters: [...(table?.counters.keys() ?? [])].sort(),
   };
+}
+
+function old(nets: readonly string[]): RawEvent {
+  return put(v3('GlobalNetworkSet', 'old', { nets }, { list: 'old' }));
+}
+
+function largeList(count: number): RawEvent {
+  return put(v3('GlobalNetworkSet', 'large', { nets: addresses(count) }, { list: 'large' }));
 }
 
 function addresses(count: number): string[] {
