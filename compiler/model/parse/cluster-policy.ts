@@ -106,14 +106,15 @@ function readPods(at: Cursor): PodsAndNamespaces {
   };
 }
 
+/** What is no list, or too long, denies everything, as one rule would that cannot be read. */
 function readClusterRules(
   at: Cursor,
   direction: Direction,
   style: ClusterRuleStyle,
 ): readonly Rule[] {
-  return readList(at, MAX_RULES).flatMap((entry, index) =>
-    readRule(entry, index, direction, style),
-  );
+  const entries = attempt(at, 'everything is denied here', (list) => readList(list, MAX_RULES));
+  if (entries === undefined) return [brokenRule('deny', 0)];
+  return entries.flatMap((entry, index) => readRule(entry, index, direction, style));
 }
 
 /** Entries of one rule list. The API allows 100. */

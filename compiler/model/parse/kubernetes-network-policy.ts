@@ -23,6 +23,7 @@ import {
   attempt,
   fail,
   isAbsent,
+  isEmptyList,
   readFields,
   readInteger,
   readList,
@@ -49,8 +50,8 @@ export function parseKubernetesNetworkPolicy(
   const known = staged ? STAGED_FIELDS : FIELDS;
   const fields = readFields<(typeof STAGED_FIELDS)[number]>(spec, known, 'scope');
   if (staged && isStagedDeletion(fields.stagedAction, fields)) return undefined;
-  const [ingress, egress] = [readList(fields.ingress), readList(fields.egress)];
-  const types = readPolicyTypes(fields.policyTypes, egress.length > 0);
+  const [ingress, egress] = [readRuleList(fields.ingress), readRuleList(fields.egress)];
+  const types = readPolicyTypes(fields.policyTypes, !isEmptyList(fields.egress));
   warnOfUnused(fields.ingress, ingress, types, 'ingress');
   warnOfUnused(fields.egress, egress, types, 'egress');
   return {
@@ -71,6 +72,11 @@ export function parseKubernetesNetworkPolicy(
     preDnat: false,
     doNotTrack: false,
   };
+}
+
+/** What is no list costs its rules and not the policy, which would open its pods. */
+function readRuleList(at: Cursor): readonly Cursor[] {
+  return attempt(at, 'these rules allow nothing until they are corrected', readList) ?? [];
 }
 
 const TYPES_EFFECT =

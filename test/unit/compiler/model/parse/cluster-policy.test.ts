@@ -318,6 +318,15 @@ for (const { kind, action } of ACTIONS) {
   });
 }
 
+test('rules that are no list deny everything', (t) => {
+  const object = make('ClusterNetworkPolicy', { egress: { action: 'Accept' } });
+  const { types, egress } = parsePolicy(object);
+  const deny = { action: 'deny', index: 0, name: undefined, match: 'everything' } as const;
+  t.deepEqual(types, ['egress']);
+  t.deepEqual(egress, [deny]);
+  t.deepEqual(briefIssues(object), ['error not-a-list spec.egress']);
+});
+
 test('networks are for egress only', (t) => {
   const rule = { action: 'Accept', from: [{ networks: ['10.0.0.0/8'] }] };
   const object = make('ClusterNetworkPolicy', { ingress: [rule] });

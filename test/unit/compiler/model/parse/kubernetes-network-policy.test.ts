@@ -417,6 +417,19 @@ for (const row of TYPES) {
   });
 }
 
+test('rules that are no list allow nothing, and their direction is governed', (t) => {
+  const object = kubernetesPolicy({ ingress: { from: [] }, egress: 'all' });
+  const { types, ingress, egress } = parsePolicy(object);
+  t.deepEqual(
+    { types, ingress, egress },
+    { types: ['ingress', 'egress'], ingress: [], egress: [] },
+  );
+  t.deepEqual(briefIssues(object), [
+    'error not-a-list spec.ingress',
+    'error not-a-list spec.egress',
+  ]);
+});
+
 test('an exception outside its block is reported', (t) => {
   const to = [{ ipBlock: { cidr: '10.0.0.0/8', except: ['11.0.0.0/8', '0.0.0.0/0'] } }];
   t.deepEqual(briefIssues(kubernetesPolicy({ egress: [{ to }] })), [
