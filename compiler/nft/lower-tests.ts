@@ -19,6 +19,7 @@ import {
 } from './exprs.ts';
 import { identityHash, objectName } from './names.ts';
 import type { Expr, KeyPart, NftElement, NftSet } from './program.ts';
+import { withoutRepeatedLoads } from './repeated-loads.ts';
 
 /** The kernel sets that hold one IR set's members of one family. */
 export interface SetParts {
@@ -58,7 +59,7 @@ export function lowerTests(
         : lowerMember(test, family, partsOf(test.set, family), disjoint);
     alternatives = alternatives.flatMap((exprs) => choices.map((choice) => [...exprs, ...choice]));
   }
-  return { alternatives, constants };
+  return { alternatives: alternatives.map(withoutRepeatedLoads), constants };
 }
 
 /** Protocol before what depends on it, so that nft can name the fields. */
