@@ -11,6 +11,7 @@ import { MAX_PORT } from './ports.ts';
 import { TRANSPORTS, readTransport } from './protocol.ts';
 import {
   type Cursor,
+  attempt,
   child,
   fail,
   fieldOf,
@@ -51,9 +52,7 @@ type ServicePort = ServiceEndpoints['ports'][number];
 /** Nothing for a port without number: it says "all ports", which destinations cannot be matched by. */
 function readPort(at: Cursor): ServicePort | undefined {
   const fields = readFields(at, ['protocol', 'port'], 'open');
-  const protocol = readTransport(fields.protocol);
+  const protocol = attempt(fields.protocol, 'it is taken for TCP', readTransport) ?? 'TCP';
   const port = readInteger(fields.port, 1, MAX_PORT);
-  return protocol === undefined || port === undefined
-    ? undefined
-    : { protocol: TRANSPORTS[protocol], port };
+  return port === undefined ? undefined : { protocol: TRANSPORTS[protocol], port };
 }

@@ -233,6 +233,7 @@ test('an endpoint slice', (t) => {
     ports: [
       { protocol: 6, port: 80 },
       { protocol: 17, port: 53 },
+      { protocol: 6, port: 1 },
     ],
   });
   t.deepEqual(briefIssues(object), [
