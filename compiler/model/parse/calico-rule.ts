@@ -130,9 +130,12 @@ function readNotIcmp(at: Cursor): IcmpMatch | undefined {
 }
 
 function checkIcmp(fields: RuleFields, { protocol, notProtocol, ipVersion }: RuleMatch): void {
-  if (!isAbsent(fields.icmp) && protocol?.number !== ICMP && protocol?.number !== ICMPV6) {
+  const isIcmp = protocol?.number === ICMP || protocol?.number === ICMPV6;
+  // notICMP implies the protocol where none is given; beside another one it could never match.
+  const misplaced = [fields.icmp, ...(protocol === undefined ? [] : [fields.notICMP])];
+  for (const at of isIcmp ? [] : misplaced.filter((field) => !isAbsent(field))) {
     const text = 'ICMP fields require protocol to be ICMP or ICMPv6';
-    fail(fields.icmp, 'icmp-without-protocol', text);
+    fail(at, 'icmp-without-protocol', text);
   }
   const named: readonly [Cursor, ProtocolMatch | undefined][] = [
     [fields.protocol, protocol],
