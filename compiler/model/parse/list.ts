@@ -26,9 +26,11 @@ function expand(listed: ListedObject, depth: number): readonly ListedObject[] {
 }
 
 function itemsOf(object: unknown): readonly unknown[] | undefined {
-  if (!isObject(object) || !Array.isArray(object['items'])) return undefined;
-  const items: readonly unknown[] = object['items'];
+  if (!isObject(object)) return undefined;
   const { kind, apiVersion } = object;
+  // Go writes an empty list as null.
+  const items: unknown = object['items'] === null ? [] : object['items'];
+  if (!isUnknownList(items)) return undefined;
   if (kind === 'List') return items;
   const itemKind = KIND_NAMES.find((name) => kind === `${name}List`);
   if (itemKind === undefined) return undefined;
@@ -37,4 +39,8 @@ function itemsOf(object: unknown): readonly unknown[] | undefined {
       ? { ...item, apiVersion: item['apiVersion'] ?? apiVersion, kind: itemKind }
       : item,
   );
+}
+
+function isUnknownList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
 }
