@@ -1,4 +1,4 @@
-/** `picket apply`: one shot. Reads the manifests, brings the kernel to them in one transaction, says what was done. */
+/** `picket apply`: one shot. Reads the manifests, brings the kernel to them, says what was done. */
 import { Command } from 'commander';
 import { openConnectionSweep, printSweepFailure } from '../dataplane/connection-sweep.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
@@ -20,8 +20,8 @@ export function applyCommand(): Command {
     .summary('compile the manifests and apply them once')
     .description(
       'Reads the manifests, compiles the policies of the endpoints on this node and applies them in one nf_tables\n' +
-        'transaction to the table "inet picket". Sends only what differs from what the kernel has. The rules stay\n' +
-        'enforced until the next apply or cleanup.',
+        'transaction to the table "inet picket"; large new address sets are filled before. Sends only what differs\n' +
+        'from what the kernel has. The rules stay enforced until the next apply or cleanup.',
     )
     .addOption(configOption())
     .addOption(manifestsOption())
@@ -122,8 +122,9 @@ function describe(
   node: string,
 ): string {
   const operations = Object.values(report.operations).reduce((sum, count) => sum + count, 0);
+  const transactions = `${report.transactions} transaction${report.transactions === 1 ? '' : 's'}`;
   const governed = `${counts.endpoints} endpoint${counts.endpoints === 1 ? '' : 's'} of node ${node}`;
   return operations === 0
     ? `unchanged: ${governed}, ${counts.chains} chains, ${counts.sets} sets are in the kernel already`
-    : `applied: ${governed}, ${counts.chains} chains, ${counts.sets} sets; ${operations} operations in ${report.transactions} transaction`;
+    : `applied: ${governed}, ${counts.chains} chains, ${counts.sets} sets; ${operations} operations in ${transactions}`;
 }
