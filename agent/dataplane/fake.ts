@@ -1,6 +1,7 @@
 /** A table in memory that accepts transactions as the kernel does: all or nothing, references checked. For dry runs and fault injection. */
 import { elementKey } from '../../compiler/nft/key.ts';
 import type {
+  Expr,
   NftChain,
   NftCounter,
   NftElement,
@@ -84,12 +85,15 @@ function execute(state: { table: FakeTable | undefined }, op: NftOp): string | u
       table.counters.set(op.counter.name, op.counter);
       return undefined;
     case 'delete-counter':
+      if (isInUse(table, 'counter', op.name)) return 'EBUSY';
       return table.counters.delete(op.name) ? undefined : 'ENOENT';
     case 'add-set':
+      if (table.sets.has(op.set.name)) return 'EEXIST';
       table.sets.set(op.set.name, op.set);
       table.elements.set(op.set.name, new Map());
       return undefined;
     case 'delete-set':
+      if (isInUse(table, 'set', op.name)) return 'EBUSY';
       table.elements.delete(op.name);
       return table.sets.delete(op.name) ? undefined : 'ENOENT';
     case 'add-elements':
@@ -102,6 +106,7 @@ function execute(state: { table: FakeTable | undefined }, op: NftOp): string | u
     case 'add-rule':
       return changeRules(table, op);
     case 'delete-chain':
+      if (isInUse(table, 'chain', op.name)) return 'EBUSY';
       return table.chains.delete(op.name) ? undefined : 'ENOENT';
   }
 }
@@ -114,8 +119,65 @@ function changeElements(
   if (elements === undefined) return 'ENOENT';
   for (const element of op.elements) {
     const key = elementKey(op.set, element);
-    if (op.op === 'add-elements') elements.set(key, element);
-    else if (!elements.delete(key)) return 'ENOENT';
+    if (op.op === 'add-elements') {
+      if (contradicts(op.set, element, key, elements)) return 'EEXIST';
+      elements.set(key, element);
+    } else if (!elements.delete(key)) return 'ENOENT';
+  }
+  return undefined;
+}
+
+/** Interval sets larger than this are not searched for overlaps. */
+const MAX_SEARCHED = 1000;
+
+/** A map has another verdict for the key, or the set a range that overlaps without being the same. */
+function contradicts(
+  set: NftSet,
+  element: NftElement,
+  key: string,
+  elements: ReadonlyMap<string, NftElement>,
+): boolean {
+  if (elements.has(key)) return false;
+  if (!set.verdictMap && (!set.interval || elements.size > MAX_SEARCHED)) return false;
+  return [...elements.values()].some((other) =>
+    element.key.every((first, part) => {
+      const [last, otherFirst = first] = [element.keyEnd?.[part] ?? first, other.key[part]];
+      return otherFirst <= last && first <= (other.keyEnd?.[part] ?? otherFirst);
+    }),
+  );
+}
+
+/** Something refers to it at this point of the transaction: nf_tables counts references as it goes. */
+function isInUse(table: FakeTable, kind: Reference['kind'], name: string): boolean {
+  for (const chain of table.chains.values()) {
+    for (const { exprs } of chain.rules) {
+      if (exprs.some((expr) => isTo(referenceOf(expr), kind, name))) return true;
+    }
+  }
+  if (kind !== 'chain') return false;
+  return [...table.sets.values()].some(
+    (set) =>
+      set.verdictMap &&
+      [...(table.elements.get(set.name)?.values() ?? [])].some(
+        ({ verdict }) => verdict !== undefined && 'chain' in verdict && verdict.chain === name,
+      ),
+  );
+}
+
+interface Reference {
+  readonly kind: 'set' | 'counter' | 'chain';
+  readonly name: string;
+}
+
+function isTo(reference: Reference | undefined, kind: string, name: string): boolean {
+  return reference?.kind === kind && reference.name === name;
+}
+
+function referenceOf(expr: Expr): Reference | undefined {
+  if (expr.kind === 'lookup') return { kind: 'set', name: expr.set };
+  if (expr.kind === 'counter') return { kind: 'counter', name: expr.name };
+  if (expr.kind === 'verdict' && 'chain' in expr.verdict) {
+    return { kind: 'chain', name: expr.verdict.chain };
   }
   return undefined;
 }
@@ -135,13 +197,11 @@ function changeRules(
 /** A reference to something that is not there, after the whole transaction. */
 function findDangling(table: FakeTable | undefined): string | undefined {
   for (const chain of table?.chains.values() ?? []) {
-    for (const expr of chain.rules.flatMap((rule) => rule.exprs)) {
-      if (expr.kind === 'lookup' && table?.sets.has(expr.set) === false) return `set ${expr.set}`;
-      if (expr.kind === 'counter' && table?.counters.has(expr.name) === false) {
-        return `counter ${expr.name}`;
-      }
-      if (expr.kind === 'verdict' && 'chain' in expr.verdict) {
-        if (table?.chains.has(expr.verdict.chain) === false) return `chain ${expr.verdict.chain}`;
+    for (const reference of chain.rules.flatMap(({ exprs }) => exprs.map(referenceOf))) {
+      if (reference === undefined || table === undefined) continue;
+      const objects = { set: table.sets, counter: table.counters, chain: table.chains };
+      if (!objects[reference.kind].has(reference.name)) {
+        return `${reference.kind} ${reference.name}`;
       }
     }
   }

@@ -36,7 +36,7 @@ class Compiled {
 }
 
 function placementOf({ endpoint }: ResolvedEndpoint): Placement {
-  return { interfaces: [`cali-${endpoint.name}`.slice(0, 15)], byAddress: true };
+  return { interfaces: [`${endpoint.namespace}-${endpoint.name}`.slice(0, 15)], byAddress: true };
 }
 
 async function commitAll(fake: FakeDataplane, table: Table): Promise<void> {
