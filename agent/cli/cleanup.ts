@@ -4,6 +4,7 @@ import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { ApplyError } from '../engine/engine.ts';
 import { loadNative } from '../native/native.ts';
 import { EXIT } from './exit.ts';
+import { runningAgent } from './lock.ts';
 import { configOption, netnsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
 import { printJson, printLine } from './report.ts';
@@ -14,7 +15,8 @@ export function cleanupCommand(): Command {
     .summary("remove Picket's rules from the kernel")
     .description(
       'Deletes the table "inet picket" with everything in it, atomically. No other table is read or changed.\n' +
-        'From then on Picket enforces nothing. Saying it twice is fine.',
+        'From then on Picket enforces nothing, unless picket run is still there to repair what it takes for damage: stop\n' +
+        'that first. Saying it twice is fine.',
     )
     .addOption(configOption())
     .addOption(netnsOption())
@@ -32,7 +34,9 @@ async function cleanup(options: ConfiguredOptions): Promise<number> {
     const result = await dataplane.commit([{ op: 'delete-table', origin: 'table inet picket' }]);
     const isAbsent = !result.ok && result.refusals.every(({ errnoName }) => errnoName === 'ENOENT');
     if (!result.ok && !isAbsent) throw new ApplyError(result.refusals);
-    if (output === 'json') printJson({ removed: result.ok });
+    const agent = await runningAgent(netns);
+    if (agent !== undefined) process.stderr.write(`warning: ${stillThere(agent)}\n`);
+    if (output === 'json') printJson({ removed: result.ok, agent });
     else
       printLine(
         result.ok ? 'removed table inet picket' : 'nothing to remove: no table inet picket',
@@ -41,4 +45,8 @@ async function cleanup(options: ConfiguredOptions): Promise<number> {
   } finally {
     dataplane.close();
   }
+}
+
+function stillThere(agent: number): string {
+  return `picket run (process ${agent}) governs this network namespace and puts the rules back: stop it, then clean up again`;
 }

@@ -27,7 +27,7 @@ export async function lockNetns(
 ): Promise<AgentLock> {
   const inode = await inodeOf(netnsPath === '' ? '/proc/self/ns/net' : netnsPath);
   if (inode === undefined) return { release: () => undefined };
-  const name = `picket-run-${inode}`;
+  const name = lockName(inode);
   for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
     const server = await listen(`\0${name}`);
     if (server !== undefined) return { release: () => void server.close() };
@@ -36,7 +36,7 @@ export async function lockNetns(
       continue;
     }
     const holder = await findHolder(name);
-    if (holder !== undefined && holder.uid !== 0 && holder.uid !== process.getuid?.()) {
+    if (holder !== undefined && isStranger(holder)) {
       warn(`process ${holder.pid} of user ${holder.uid} has the lock @${name}; going on without`);
       return { release: () => undefined };
     }
@@ -45,6 +45,23 @@ export async function lockNetns(
       `another picket run${who} governs this network namespace already: stop it first`,
     );
   }
+}
+
+/** Process id of the `picket run` that has the namespace; `undefined` = none, or none that /proc shows. */
+export async function runningAgent(netnsPath: string): Promise<number | undefined> {
+  const inode = await inodeOf(netnsPath === '' ? '/proc/self/ns/net' : netnsPath);
+  if (inode === undefined) return undefined;
+  const holder = await findHolder(lockName(inode));
+  return holder === undefined || isStranger(holder) ? undefined : holder.pid;
+}
+
+/** Anybody can take the name; an agent is root or the user that we are. */
+function isStranger({ uid }: Holder): boolean {
+  return uid !== 0 && uid !== process.getuid?.();
+}
+
+function lockName(inode: bigint): string {
+  return `picket-run-${inode}`;
 }
 
 async function inodeOf(path: string): Promise<bigint | undefined> {

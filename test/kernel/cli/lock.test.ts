@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
-import { Bench, policy, WEB, type Ended } from '../../support/cli.ts';
+import { Bench, picket, policy, WEB, type Ended } from '../../support/cli.ts';
 import { kernelTest } from '../../support/needs.ts';
 
 const CAPS = ['netns', 'addon'] as const;
@@ -31,6 +31,21 @@ kernelTest(
       t.is((await agent.stop()).exitCode, 0);
       await successor.logged(/^in sync/);
     }),
+);
+
+kernelTest('cleanup: says that an agent is there and puts the rules back', CAPS, (t) =>
+  Bench.with(GOOD, async (bench) => {
+    const cleanup = ['cleanup', '--netns', bench.netns.path, '-o', 'json'];
+    const agent = await bench.startApplied();
+    const during = await picket(cleanup);
+    t.regex(during.stderr, new RegExp(`^warning: picket run \\(process ${agent.pid}\\) governs`));
+    t.deepEqual(JSON.parse(during.stdout), { removed: true, agent: agent.pid });
+    await bench.untilPolicies('first');
+    await agent.stop();
+    const after = await picket(cleanup);
+    t.is(after.stderr, '');
+    t.deepEqual(JSON.parse(after.stdout), { removed: true });
+  }),
 );
 
 /** Listens on the abstract socket argv[1], as user 65534. */
