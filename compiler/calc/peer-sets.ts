@@ -53,7 +53,9 @@ export class PeerSets {
     this.#refs.delete(id);
     this.#members.drop(id);
     if (entry.spec.kind === 'service') {
-      this.#setsOfService.get(entry.spec.service)?.delete(id);
+      const fed = this.#setsOfService.get(entry.spec.service);
+      fed?.delete(id);
+      if (fed?.size === 0) this.#setsOfService.delete(entry.spec.service);
       return;
     }
     const selector = selectorId(entry.spec.selector);
