@@ -136,7 +136,7 @@ function membersOf(spec: SetSpec, contribution: Contribution): Member[] {
     case 'named-port':
       return contribution.ports
         .filter(({ name, protocol }) => {
-          return name === spec.port && (spec.protocol ?? protocol) === protocol;
+          return spec.ports.includes(name) && (spec.protocol ?? protocol) === protocol;
         })
         .flatMap(({ protocol, port }) =>
           contribution.addresses.map((address): Member => ({

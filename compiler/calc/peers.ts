@@ -1,6 +1,7 @@
 /** Rules to set ids: which named sets the two sides of a rule refer to. Specification sections 2.7, 4.2 and 4.4. */
 import { shortHash } from '../hash.ts';
 import type { EntityMatch, PortMatch, Rule, RuleMatch } from '../model/policy.ts';
+import { compareUtf8 } from '../model/text-order.ts';
 import { selectorId } from '../model/selector-text.ts';
 import type { Selector } from '../model/selector.ts';
 import { entityScope } from '../selector/scope.ts';
@@ -9,8 +10,8 @@ import type { ResolvedEntity, ResolvedPolicy, ResolvedRule, SetSpec } from './re
 const NO_SETS: ResolvedEntity = Object.freeze({
   positive: undefined,
   negative: undefined,
-  namedPorts: [],
-  notNamedPorts: [],
+  namedPorts: undefined,
+  notNamedPorts: undefined,
   service: undefined,
 });
 
@@ -52,14 +53,13 @@ function resolveEntity(
     return spec.id;
   };
   const { positive, negative } = entityScope(entity, namespace);
-  const named = (ports: readonly PortMatch[]): string[] =>
-    ports.flatMap((port) =>
-      port.kind === 'named'
-        ? [use(namedPortSet(positive ?? EVERYTHING, match.protocol?.number, port.name))]
-        : [],
-    );
+  const named = (ports: readonly PortMatch[]): string | undefined => {
+    const names = ports.flatMap((port) => (port.kind === 'named' ? [port.name] : []));
+    if (names.length === 0) return undefined;
+    return use(namedPortSet(positive ?? EVERYTHING, match.protocol?.number, names));
+  };
   const namedPorts = named(entity.ports);
-  const onlyNamedPorts = namedPorts.length > 0 && namedPorts.length === entity.ports.length;
+  const onlyNamedPorts = namedPorts !== undefined && entity.ports.every(isNamed);
   return {
     positive: positive === undefined || onlyNamedPorts ? undefined : use(addressSet(positive)),
     negative: negative === undefined ? undefined : use(addressSet(negative)),
@@ -73,9 +73,19 @@ function addressSet(selector: Selector): SetSpec {
   return { kind: 'addresses', id: selectorId(selector), selector };
 }
 
-function namedPortSet(selector: Selector, protocol: number | undefined, port: string): SetSpec {
-  const id = `n:${shortHash(`${selectorId(selector)},${protocol ?? 'any'},${port}`, 40)}`;
-  return { kind: 'named-port', id, selector, protocol, port };
+/** One set for a whole list: a set per name would be a rule per pair of names of both sides. */
+function namedPortSet(
+  selector: Selector,
+  protocol: number | undefined,
+  names: readonly string[],
+): SetSpec {
+  const ports = [...new Set(names)].sort(compareUtf8);
+  const id = `n:${shortHash(JSON.stringify([selectorId(selector), protocol ?? 'any', ports]), 40)}`;
+  return { kind: 'named-port', id, selector, protocol, ports };
+}
+
+function isNamed(port: PortMatch): boolean {
+  return port.kind === 'named';
 }
 
 function serviceOf(

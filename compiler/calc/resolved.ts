@@ -11,13 +11,14 @@ import type { Selector } from '../model/selector.ts';
 export type SetSpec =
   /** Addresses and prefixes of everything the selector matches. */
   | { readonly kind: 'addresses'; readonly id: string; readonly selector: Selector }
-  /** (address, protocol, port) of the endpoints that the selector matches and that declare a port of that name. */
+  /** (address, protocol, port) of the endpoints that the selector matches and that declare a port of one of the names. */
   | {
       readonly kind: 'named-port';
       readonly id: string;
       readonly selector: Selector;
       readonly protocol: number | undefined;
-      readonly port: string;
+      /** Sorted, each once. */
+      readonly ports: readonly string[];
     }
   /** Endpoint addresses of a service, with or without its target ports. */
   | {
@@ -40,10 +41,10 @@ export type Member =
 export interface ResolvedEntity {
   readonly positive: string | undefined;
   readonly negative: string | undefined;
-  /** One per name in `ports`. */
-  readonly namedPorts: readonly string[];
-  /** One per name in `notPorts`. */
-  readonly notNamedPorts: readonly string[];
+  /** For all names in `ports`. */
+  readonly namedPorts: string | undefined;
+  /** For all names in `notPorts`. */
+  readonly notNamedPorts: string | undefined;
   readonly service: { readonly id: string; readonly withPorts: boolean } | undefined;
 }
 

@@ -132,7 +132,9 @@ function portChoices({ address, port, match, sets }: Side, disjoint: boolean): A
   const ranges = portRanges(match.ports);
   const tests = [
     ...(ranges.length > 0 ? [rangesTest(port, false, ranges)] : []),
-    ...sets.namedPorts.map((set) => memberTest([address, 'protocol', port], false, set)),
+    ...(sets.namedPorts === undefined
+      ? []
+      : [memberTest([address, 'protocol', port], false, sets.namedPorts)]),
   ];
   return [
     tests.map((test, index) => [
@@ -144,14 +146,12 @@ function portChoices({ address, port, match, sets }: Side, disjoint: boolean): A
 
 /** Not a declared port of that name; a packet of a protocol without ports is none either. */
 function notNamedPortChoices({ address, port, sets }: Side, match: RuleMatch): Alternatives[] {
-  if (sets.notNamedPorts.length === 0) return [];
+  if (sets.notNamedPorts === undefined) return [];
   const hasPorts = rangesTest('protocol', false, normalizeRanges(NAMED_PORT_PROTOCOLS));
-  const notMembers = sets.notNamedPorts.map((set) =>
-    memberTest([address, 'protocol', port], true, set),
-  );
+  const notMember = memberTest([address, 'protocol', port], true, sets.notNamedPorts);
   return match.protocol === undefined
-    ? [[[hasPorts, ...notMembers], [{ ...hasPorts, negate: true }]]]
-    : [[notMembers]];
+    ? [[[hasPorts, notMember], [{ ...hasPorts, negate: true }]]]
+    : [[[notMember]]];
 }
 
 function portRanges(ports: readonly PortMatch[]): Range[] {

@@ -147,7 +147,7 @@ function describe(spec: SetSpec): string {
       ? `service ${spec.service}`
       : spec.kind === 'addresses'
         ? printSelector(spec.selector)
-        : `port ${spec.port} of ${printSelector(spec.selector)}`;
+        : `port ${spec.ports.join(', ')} of ${printSelector(spec.selector)}`;
   const printable = text.replaceAll('"', "'").replaceAll(/[^ -~]/g, '?');
   return printable.length <= MAX_COMMENT_LENGTH
     ? printable
