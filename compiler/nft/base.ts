@@ -10,6 +10,7 @@
  *   forward-service  +4                                        only when service loops are to be prevented
  */
 import type { Cidr, Family } from '../model/ip.ts';
+import type { Direction } from '../model/policy.ts';
 import {
   CT_STATE,
   IFNAME_LOADS,
@@ -113,6 +114,8 @@ export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
   const chains = [
     rawPrerouting(),
     antiSpoofing(),
+    preamble('egress', config),
+    preamble('ingress', config),
     input(config),
     forward('forward-egress', 'iifname', 'egress', config, 1),
     forward('forward-ingress', 'oifname', 'ingress', config, 2),
@@ -122,11 +125,13 @@ export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
   return chains;
 }
 
-/** Start of every endpoint chain: specification sections 6.2.1 and 6.2.8. Returns the rules and what they count in. */
-export function endpointPreamble(
-  direction: 'ingress' | 'egress',
-  config: BaseConfig,
-): { rules: NftRule[]; counters: NftCounter[] } {
+/** What every endpoint chain of a direction begins with, once for all of them: `workload-egress`, `workload-ingress`. */
+export function preambleChain(direction: Direction): string {
+  return `workload-${direction}`;
+}
+
+/** Specification sections 6.2.1 and 6.2.8. */
+function preamble(direction: Direction, config: BaseConfig): LoweredChain {
   const counters: NftCounter[] = [];
   const denied = (name: string, match: readonly Expr[]): NftRule => {
     const counter = builtInCounter(direction, name);
@@ -142,7 +147,7 @@ export function endpointPreamble(
   if (direction === 'egress' && config.banIpip) {
     rules.push(denied('encapsulation', l4proto(IPIP)));
   }
-  return { rules, counters };
+  return chain(preambleChain(direction), rules, counters);
 }
 
 function rawPrerouting(): LoweredChain {

@@ -14,12 +14,12 @@ import type {
 import { lowerPolicy } from '../ir/lower.ts';
 import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
-import { DISPATCH, endpointPreamble, lowerBase } from './base.ts';
+import { DISPATCH, lowerBase, preambleChain } from './base.ts';
 import type { BaseConfig } from './base.ts';
 import { ChainStore } from './chain-store.ts';
 import { elementName, elementsOf } from './dispatch.ts';
 import type { DispatchElement, Placement } from './dispatch.ts';
-import { goTo, metaNfproto } from './exprs.ts';
+import { goTo, jump, metaNfproto } from './exprs.ts';
 import {
   dropRuleOrigins,
   lowerPolicyChain,
@@ -313,14 +313,18 @@ export class TableCompiler {
     const chains = DIRECTIONS.map((direction) => {
       const name = endpointChain(direction, resolved.endpoint.id);
       const origin = `endpoint ${resolved.endpoint.id} ${direction}`;
-      const { rules, counters } = endpointPreamble(direction, this.#config);
+      const begin: NftRule = {
+        exprs: [jump(preambleChain(direction))],
+        comment: undefined,
+        origin,
+      };
       const entries = FAMILIES.map((family): NftRule => {
         const entry = this.#acquireProgram(resolved[direction], direction, family);
         sections.push(entry);
         return { exprs: [...metaNfproto(family), goTo(entry)], comment: undefined, origin };
       });
-      const chain = { name, base: undefined, rules: [...rules, ...entries] };
-      this.#chains.put({ chain, counters, constants: [] });
+      const chain = { name, base: undefined, rules: [begin, ...entries] };
+      this.#chains.put({ chain, counters: [], constants: [] });
       return name;
     });
     return { resolved, placement, chains, sections, elements: elementsOf(resolved, placement) };

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { toCidr } from '../../../../compiler/model/ip.ts';
 import type { Cidr } from '../../../../compiler/model/ip.ts';
-import { DEFAULT_BASE_CONFIG, endpointPreamble, lowerBase } from '../../../../compiler/nft/base.ts';
+import { DEFAULT_BASE_CONFIG, lowerBase, preambleChain } from '../../../../compiler/nft/base.ts';
 import type { BaseConfig } from '../../../../compiler/nft/base.ts';
 import type { Expr } from '../../../../compiler/nft/program.ts';
 
@@ -14,7 +14,15 @@ function chainNames(config: Partial<BaseConfig>): string[] {
   return lowerBase({ ...DEFAULT_BASE_CONFIG, ...config }).map(({ chain }) => chain.name);
 }
 
-const ALWAYS = ['raw-prerouting', 'anti-spoofing', 'input', 'forward-egress', 'forward-ingress'];
+const ALWAYS = [
+  'raw-prerouting',
+  'anti-spoofing',
+  'workload-egress',
+  'workload-ingress',
+  'input',
+  'forward-egress',
+  'forward-ingress',
+];
 
 const CHAINS: readonly { name: string; in: Partial<BaseConfig>; out: readonly string[] }[] = [
   { name: 'defaults', in: {}, out: ALWAYS },
@@ -73,7 +81,8 @@ const PREAMBLES: readonly { name: string; in: Partial<BaseConfig>; out: number }
 
 for (const { name, in: config, out } of PREAMBLES) {
   test(`egress preamble: ${name}`, (t) => {
-    const { rules } = endpointPreamble('egress', { ...DEFAULT_BASE_CONFIG, ...config });
-    t.is(rules.length, out);
+    const chains = lowerBase({ ...DEFAULT_BASE_CONFIG, ...config });
+    const preamble = chains.find(({ chain }) => chain.name === preambleChain('egress'));
+    t.is(preamble?.chain.rules.length, out);
   });
 }
