@@ -39,7 +39,8 @@ export function parseResource(object: unknown, context: ParseContext): Checked<R
   return Object.freeze({ value: deepFreeze(value), issues: Object.freeze(issues) });
 }
 
-const LAST_VERSION_STAYS = 'the last accepted version of this object stays in force';
+const LAST_VERSION_STAYS =
+  'the last accepted version of this object stays in force, and without one it governs nothing';
 
 function moreIssues(object: unknown, dropped: number): Issue {
   const message = `${dropped} more findings are not listed`;

@@ -258,7 +258,10 @@ for (const row of INVALID) {
     t.is(value, undefined);
     t.deepEqual(briefIssues(calico(row.kind ?? 'NetworkPolicy', row.in)), [`error ${row.out}`]);
     t.true(issues[0]?.message.startsWith(row.says ?? ''), issues[0]?.message);
-    t.regex(issues[0]?.message ?? '', /; the last accepted version of this object stays in force$/);
+    t.regex(
+      issues[0]?.message ?? '',
+      /; the last accepted version of this object stays in force, and without one it governs nothing$/,
+    );
   });
 }
 
