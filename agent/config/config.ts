@@ -6,7 +6,7 @@
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { printPath } from '../../compiler/model/issue.ts';
 import type { Path } from '../../compiler/model/issue.ts';
-import { suggest } from '../../compiler/model/parse/nearest.ts';
+import { nearest, suggest } from '../../compiler/model/parse/nearest.ts';
 import { inspectDocument } from '../watch/yaml-document.ts';
 import { offsetOf } from '../watch/yaml-offset.ts';
 import { CONFIG_NAMES, DEFAULT_CONFIG, rowOf, variableOf } from './keys.ts';
@@ -158,21 +158,32 @@ function isName(name: string): name is ConfigName {
 const SERVICE_LINK =
   /^PICKET_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP).*)?)$/;
 
-/** Kept for tests: which build of the addon they load. */
-const RESERVED = /^PICKET_TEST_/;
+const PREFIX = 'PICKET_';
 
+function withoutPrefix(variable: string): string {
+  return variable.slice(PREFIX.length);
+}
+
+/** A variable that is nearly one of ours is a slip; one that is like none of them belongs to somebody else. */
 function readEnvironment(env: ConfigInput['env'], state: Resolving): void {
   const names = new Map(CONFIG_NAMES.map((name) => [variableOf(name), name]));
   for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith('PICKET_') || text === undefined) continue;
+    if (!variable.startsWith(PREFIX) || text === undefined) continue;
     const name = names.get(variable);
     if (name !== undefined) {
       const place = { source: 'environment', from: variable, path: variable, lineOf: NO_LINE };
       state.set(name, rowOf(name).type.fromText(text), place);
-    } else if (!SERVICE_LINK.test(variable) && !RESERVED.test(variable)) {
-      const message = `unknown variable${suggest(variable, [...names.keys()])}`;
-      const nothing = { source: 'environment', line: undefined, got: text };
-      state.issues.push({ ...nothing, path: variable, message });
+      continue;
     }
+    const meant = nearest(withoutPrefix(variable), [...names.keys()].map(withoutPrefix));
+    if (meant === undefined || SERVICE_LINK.test(variable)) continue;
+    const message = `unknown variable; did you mean "${PREFIX}${meant}"?`;
+    state.issues.push({
+      source: 'environment',
+      line: undefined,
+      path: variable,
+      got: text,
+      message,
+    });
   }
 }

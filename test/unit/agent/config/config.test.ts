@@ -169,6 +169,8 @@ const ENVIRONMENT: readonly { in: Record<string, string>; out: readonly string[]
     out: [],
   },
   { in: { PATH: '/bin', PICKETT: '1' }, out: [] },
+  // Somebody else's.
+  { in: { PICKET_ROOT: '/srv', PICKET_BIN: 'bin/picket', PICKET_TEST_ADDON: 'x' }, out: [] },
 ];
 
 for (const { in: env, out } of ENVIRONMENT) {
