@@ -44,6 +44,9 @@ export interface ApplyReport {
 /** Attempts of one apply: a refused object is left out and the rest is tried again; doubt reads the kernel again. */
 const MAX_ATTEMPTS = 8;
 
+/** Of those, how many may end without any answer: each takes a minute, and whoever called has to be told. */
+const MAX_TIMEOUTS = 2;
+
 /** Refusals that a message lists; the rest is counted. */
 const MAX_PRINTED = 5;
 
@@ -195,6 +198,7 @@ export class Engine {
   async #step(): Promise<ApplyReport> {
     this.compile();
     const quarantined: Refusal[] = [];
+    let timeouts = 0;
     for (let attempt = 1; ; attempt++) {
       const isFresh = !this.#isSynced;
       try {
@@ -210,6 +214,7 @@ export class Engine {
         this.#recover(result.refusals, quarantined, isFresh);
       } catch (error) {
         if (!isUncertain(error) || attempt >= MAX_ATTEMPTS) throw error;
+        if (error.code === 'ERR_NETLINK_TIMEOUT' && ++timeouts >= MAX_TIMEOUTS) throw error;
         this.#isSynced = false;
       }
     }
@@ -263,7 +268,7 @@ export class Engine {
 }
 
 /** Whether a batch was applied is unknown, or the answer to a question was lost: the kernel tells when asked again. */
-function isUncertain(error: unknown): boolean {
+function isUncertain(error: unknown): error is AgentError {
   return error instanceof AgentError && error.retry === 'resync';
 }
 

@@ -172,7 +172,7 @@ const EAGAIN = 11;
 
 kernelTest('lost answers: the kernel is asked, and has everything once', CAPS, (t) =>
   withEngine(async (engine, faulty) => {
-    faulty.dumpFaults.push(ENOBUFS, ETIMEDOUT);
+    faulty.dumpFaults.push(ENOBUFS, ENOBUFS);
     faulty.commitFaults.push(
       { errno: ENOBUFS, when: 'before' },
       { errno: ETIMEDOUT, when: 'after' },
@@ -182,6 +182,16 @@ kernelTest('lost answers: the kernel is asked, and has everything once', CAPS, (
     t.deepEqual((await engine.apply()).operations, {});
     engine.doubt();
     t.deepEqual((await engine.apply()).operations, {});
+  }),
+);
+
+kernelTest('a second timeout is told; the next apply converges', CAPS, (t) =>
+  withEngine(async (engine, faulty) => {
+    faulty.dumpFaults.push(ETIMEDOUT);
+    faulty.commitFaults.push({ errno: ETIMEDOUT, when: 'after' });
+    const error = await t.throwsAsync(engine.apply(), { instanceOf: AgentError });
+    t.is(error.code, 'ERR_NETLINK_TIMEOUT');
+    t.deepEqual((await engine.apply()).operations, {}, 'the kernel had taken it');
   }),
 );
 
