@@ -112,14 +112,21 @@ type Deltas = readonly [
   { readonly added: readonly NftElement[]; readonly removed: readonly NftElement[] },
 ][];
 
+/** An entry of a map waits as a whole: where it leads to or led to a held chain, neither comes nor goes yet. */
 function withoutHeld(deltas: Deltas, held: ReadonlySet<string>): Deltas {
   if (held.size === 0) return deltas;
-  const isFree = ({ verdict }: NftElement): boolean =>
-    verdict === undefined || !('chain' in verdict) || !held.has(verdict.chain);
-  return deltas.map(([set, { added, removed }]) => [
-    set,
-    { added: added.filter(isFree), removed: removed.filter(isFree) },
-  ]);
+  const waits = ({ verdict }: NftElement): boolean =>
+    verdict !== undefined && 'chain' in verdict && held.has(verdict.chain);
+  return deltas.map(([set, { added, removed }]) => {
+    const waiting = new Set([...added, ...removed].filter(waits).map(entryOf));
+    const isFree = (element: NftElement): boolean => !waiting.has(entryOf(element));
+    return [set, { added: added.filter(isFree), removed: removed.filter(isFree) }];
+  });
+}
+
+/** The key of a map's entry, whatever its verdict. */
+export function entryOf({ key }: NftElement): string {
+  return key.join(' ');
 }
 
 function cut(deltas: Deltas, additions: Part['additions']): Deltas {

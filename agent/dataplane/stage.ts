@@ -5,7 +5,7 @@
  */
 import type { Expr, NftChain, NftElement, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import type { Table } from '../../compiler/nft/table.ts';
-import { changedChains, plan } from './plan.ts';
+import { changedChains, entryOf, plan } from './plan.ts';
 import type { Part } from './plan.ts';
 
 /** Elements of new sets in one transaction: about 0.1 s of the kernel's commit lock (design section 5). */
@@ -98,9 +98,9 @@ function linkChains(table: Table): { leadsTo: Links; ledToBy: Links } {
   }
   for (const [set, { added, removed }] of table.elementDeltas()) {
     if (!set.verdictMap) continue;
-    const before = new Map(removed.map((element) => [keyText(element), targetOf(element)]));
+    const before = new Map(removed.map((element) => [entryOf(element), targetOf(element)]));
     for (const element of added) {
-      const [from, to] = [before.get(keyText(element)), targetOf(element)];
+      const [from, to] = [before.get(entryOf(element)), targetOf(element)];
       if (from !== undefined && to !== undefined) {
         link(from, to);
         link(to, from);
@@ -145,8 +145,4 @@ function exprsOf(chain: NftChain | undefined): readonly Expr[] {
 
 function targetOf({ verdict }: NftElement): string | undefined {
   return verdict !== undefined && 'chain' in verdict ? verdict.chain : undefined;
-}
-
-function keyText({ key }: NftElement): string {
-  return key.join(' ');
 }
