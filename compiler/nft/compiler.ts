@@ -21,6 +21,7 @@ import { elementName, elementsOf } from './dispatch.ts';
 import type { DispatchElement, Placement } from './dispatch.ts';
 import { goTo, jump, metaNfproto } from './exprs.ts';
 import {
+  deny,
   dropRuleOrigins,
   lowerPolicyChain,
   lowerSection,
@@ -119,6 +120,7 @@ export class TableCompiler {
     }
     for (const id of stale) this.#relower(id);
     for (const [id, resolved] of changes.endpoints) {
+      for (const direction of DIRECTIONS) this.#refused.delete(endpointOrigin(id, direction));
       this.#setEndpoint(id, resolved, resolved && placementOf(resolved));
     }
     for (const [id, policy] of changes.policies) {
@@ -135,14 +137,15 @@ export class TableCompiler {
 
   /**
    * The kernel refused an object of this origin: the rule, or every rule that refers to the set, from now on matches nothing
-   * (allow, pass, log) or everything (deny). False when the origin is neither, or was refused before.
+   * (allow, pass, log) or everything (deny); an endpoint's direction is closed. False when the origin is none of these, or was refused
+   * before.
    */
   refuse(origin: string): boolean {
-    const policies = this.#policiesOf(origin);
-    if (policies.length === 0 || this.#refused.has(origin)) return false;
+    const isKnown = this.#policiesOf(origin).length > 0 || this.#endpointOf(origin) !== undefined;
+    if (!isKnown || this.#refused.has(origin)) return false;
     this.#refused.add(origin);
     this.#table.withhold(origin);
-    for (const policy of policies) this.#relower(policy);
+    this.#relowerOrigin(origin);
     return true;
   }
 
@@ -151,14 +154,24 @@ export class TableCompiler {
     const origins = [...this.#refused];
     this.#refused.clear();
     this.#table.release();
-    for (const origin of origins) {
-      for (const policy of this.#policiesOf(origin)) this.#relower(policy);
-    }
+    for (const origin of origins) this.#relowerOrigin(origin);
     return origins.length > 0;
   }
 
   get refused(): ReadonlySet<string> {
     return this.#refused;
+  }
+
+  #relowerOrigin(origin: string): void {
+    for (const policy of this.#policiesOf(origin)) this.#relower(policy);
+    const endpoint = this.#endpointOf(origin);
+    if (endpoint === undefined) return;
+    this.#setEndpoint(endpoint.resolved.endpoint.id, endpoint.resolved, endpoint.placement);
+  }
+
+  #endpointOf(origin: string): EndpointEntry | undefined {
+    const [kind, id = ''] = origin.split(' ');
+    return kind === 'endpoint' ? this.#endpoints.get(id) : undefined;
   }
 
   /** Policies whose rules an origin concerns. */
@@ -312,7 +325,13 @@ export class TableCompiler {
     const sections: string[] = [];
     const chains = DIRECTIONS.map((direction) => {
       const name = endpointChain(direction, resolved.endpoint.id);
-      const origin = `endpoint ${resolved.endpoint.id} ${direction}`;
+      const origin = endpointOrigin(resolved.endpoint.id, direction);
+      if (this.#refused.has(origin)) {
+        const exprs = deny(this.#config.denyAction);
+        const rules = [{ exprs, comment: 'refused by the kernel', origin: `${origin} closed` }];
+        this.#chains.put({ chain: { name, base: undefined, rules }, counters: [], constants: [] });
+        return name;
+      }
       const begin: NftRule = {
         exprs: [jump(preambleChain(direction))],
         comment: undefined,
@@ -338,4 +357,9 @@ function hasChain({ chain, isInlined }: LoweredPolicy): boolean {
 
 function policiesOf(section: Section): readonly string[] {
   return section.kind === 'program' ? [] : section.policies;
+}
+
+/** `endpoint shop/web ingress`: names an endpoint's chain in messages. */
+function endpointOrigin(id: string, direction: Direction): string {
+  return `endpoint ${id} ${direction}`;
 }

@@ -152,3 +152,24 @@ test('a policy that is corrected is tried at once, others stay left out', async 
   t.true(rulesOf(await fake.dump(), COUNTER).length > 0);
   t.deepEqual(rulesOf(await fake.dump(), 'ingress/gnp/p-other/0'), []);
 });
+
+test('an endpoint whose chain is refused is closed, the others go on, and it is tried again', async (t) => {
+  const { engine, fake } = setup();
+  fake.refuse = ({ op, origin }) =>
+    op === 'add-rule' && origin === 'endpoint shop/web ingress' ? 'EINVAL' : undefined;
+  engine.take([put(pod('shop/db', ['10.0.0.2'], { labels: { app: 'db' } }))]);
+  const { quarantined } = await engine.apply();
+  t.deepEqual([...new Set(quarantined.map(({ op }) => op?.origin))], ['endpoint shop/web ingress']);
+  const chains = (await fake.dump())?.chains;
+  const drop = [{ kind: 'verdict', verdict: { kind: 'drop' } }];
+  t.deepEqual(
+    chains?.get('to-shop/web')?.rules.map(({ exprs }) => exprs),
+    [drop],
+  );
+  t.is(chains?.get('from-shop/web')?.rules.length, 3);
+  t.is(chains?.get('to-shop/db')?.rules.length, 3);
+  fake.refuse = () => undefined;
+  t.true(engine.forgive());
+  t.deepEqual((await engine.apply()).quarantined, []);
+  t.is((await fake.dump())?.chains.get('to-shop/web')?.rules.length, 3);
+});
