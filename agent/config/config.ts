@@ -7,7 +7,7 @@ import { LineCounter, parseAllDocuments } from 'yaml';
 import { printPath } from '../../compiler/model/issue.ts';
 import type { Path } from '../../compiler/model/issue.ts';
 import { nearest, suggest } from '../../compiler/model/parse/nearest.ts';
-import { inspectDocument } from '../watch/yaml-document.ts';
+import { YAML_OPTIONS, inspectDocument } from '../watch/yaml-document.ts';
 import { offsetOf } from '../watch/yaml-offset.ts';
 import { CONFIG_NAMES, DEFAULT_CONFIG, rowOf, variableOf } from './keys.ts';
 import type { Config, ConfigName } from './keys.ts';
@@ -90,16 +90,6 @@ class Resolving {
 }
 
 const MAX_ALIASES = 100;
-
-/** Same schema as manifests, so that a word means the same in both. */
-const YAML_OPTIONS = {
-  logLevel: 'silent',
-  prettyErrors: false,
-  schema: 'core',
-  resolveKnownTags: false,
-  stringKeys: true,
-  uniqueKeys: false,
-} as const;
 
 function readFile(source: string, text: string, state: Resolving): void {
   const lines = new LineCounter();

@@ -5,7 +5,7 @@
 import { LineCounter, parseAllDocuments } from 'yaml';
 import type { Path } from '../../compiler/model/issue.ts';
 import { suggest } from '../../compiler/model/parse/nearest.ts';
-import { inspectDocument } from '../watch/yaml-document.ts';
+import { YAML_OPTIONS, inspectDocument } from '../watch/yaml-document.ts';
 import { offsetOf } from '../watch/yaml-offset.ts';
 import { EXAMPLE, readExpectation } from './expectation.ts';
 import type { Expectation } from './expectation.ts';
@@ -54,16 +54,6 @@ export function readTestFile(file: string, text: string): TestFile {
   }
   return { expectations, problems };
 }
-
-/** Same schema as manifests. */
-const YAML_OPTIONS = {
-  logLevel: 'silent',
-  prettyErrors: false,
-  schema: 'core',
-  resolveKnownTags: false,
-  stringKeys: true,
-  uniqueKeys: false,
-} as const;
 
 interface Test {
   readonly value: unknown;

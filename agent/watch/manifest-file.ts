@@ -7,7 +7,7 @@ import type { Document } from 'yaml';
 import type { Path } from '../../compiler/model/issue.ts';
 import { expandList } from '../../compiler/model/parse/list.ts';
 import { resourceKey } from '../../compiler/model/parse/resource.ts';
-import { inspectDocument } from './yaml-document.ts';
+import { YAML_OPTIONS, inspectDocument } from './yaml-document.ts';
 import { offsetOf } from './yaml-offset.ts';
 
 /** Larger files are refused: 8 MiB. */
@@ -79,17 +79,7 @@ interface Parsed {
 
 function parse(text: string): Parsed {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    lineCounter: lines,
-    logLevel: 'silent',
-    prettyErrors: false,
-    // One schema whatever a %YAML line says; key repeats are looked for in linear time by inspectDocument.
-    schema: 'core',
-    resolveKnownTags: false,
-    merge: true,
-    stringKeys: true,
-    uniqueKeys: false,
-  });
+  const documents = parseAllDocuments(text, { ...YAML_OPTIONS, merge: true, lineCounter: lines });
   return { documents: 'empty' in documents ? [] : documents, lines };
 }
 

@@ -5,6 +5,16 @@
 import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import type { Document, ParsedNode } from 'yaml';
 
+/** How every file of ours is read, so that a word means the same in all: one schema whatever a %YAML line says; key repeats are looked for in linear time by inspectDocument. */
+export const YAML_OPTIONS = {
+  logLevel: 'silent',
+  prettyErrors: false,
+  schema: 'core',
+  resolveKnownTags: false,
+  stringKeys: true,
+  uniqueKeys: false,
+} as const;
+
 export interface DocumentIssue {
   readonly severity: 'error' | 'warning';
   /** UTF-16 units from the start of the file. */
