@@ -14,8 +14,6 @@ export type Retry = 'resync' | 'relist' | 'backoff' | 'never';
 
 /** Every code an `AgentError` can have. The README's list is made from it. */
 export const FAULTS = {
-  /** The kernel refused one message of a batch; nothing of the batch was applied. */
-  ERR_NETLINK_NACK: { retry: 'resync' },
   /** Answers or events were lost because a buffer was full; whether a batch was applied is unknown. */
   ERR_NETLINK_OVERRUN: { retry: 'resync' },
   /** No complete answer in time; whether a batch was applied is unknown. */
@@ -57,29 +55,6 @@ export class AgentError<D = unknown> extends Error {
 
   get retry(): Retry {
     return FAULTS[this.code].retry;
-  }
-}
-
-/** Where and why the kernel refused a message. */
-export interface NackDetail {
-  /** Positive errno. */
-  readonly errno: number;
-  /** Sequence number of the refused message; of the batch header when the batch as a whole was refused. */
-  readonly seq: number;
-  /** The kernel's extended acknowledgement text; '' = it gave none. */
-  readonly extAck: string;
-  /** Byte of the refused message the kernel complains about; undefined = it did not say. */
-  readonly offset: number | undefined;
-  /** What the message was for, in the words of whoever built it: `rule web-allow#3`. */
-  readonly origin: string;
-}
-
-/** The kernel refused a message. */
-export class NetlinkNack extends AgentError<NackDetail> {
-  constructor(detail: NackDetail, options?: ErrorOptions) {
-    const text = detail.extAck === '' ? '' : `: ${detail.extAck}`;
-    const message = `${detail.origin}: ${describeErrno(detail.errno)}${text}`;
-    super('ERR_NETLINK_NACK', message, detail, options);
   }
 }
 

@@ -5,13 +5,11 @@
 import type { ResolvedEntity, ResolvedPolicy, ResolvedRule } from '../calc/resolved.ts';
 import { lastAddress } from '../model/ip.ts';
 import type { Cidr, Family } from '../model/ip.ts';
+import { ICMP_PROTOCOL } from '../model/packet.ts';
 import type { FieldName } from '../model/fields.ts';
 import type { Direction, EntityMatch, IcmpMatch, PortMatch, RuleMatch } from '../model/policy.ts';
 import type { IrPolicy, IrRule, Range, Test } from './ir.ts';
 import { normalizeRanges, single } from './ranges.ts';
-
-/** The family's ICMP protocol number. */
-export const ICMP_PROTOCOL: Readonly<Record<Family, number>> = { 4: 1, 6: 58 };
 
 /** Protocols whose ports can be named (specification section 4.2). */
 const NAMED_PORT_PROTOCOLS: readonly Range[] = [6, 17, 132].flatMap(single);

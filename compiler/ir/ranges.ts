@@ -16,7 +16,3 @@ export function normalizeRanges(ranges: readonly Range[]): Range[] {
 export function single(value: number | bigint): Range[] {
   return [{ first: BigInt(value), last: BigInt(value) }];
 }
-
-export function isInRanges(value: bigint, ranges: readonly Range[]): boolean {
-  return ranges.some(({ first, last }) => first <= value && value <= last);
-}

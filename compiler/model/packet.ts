@@ -14,3 +14,6 @@ export interface Packet {
   readonly icmpType: number | undefined;
   readonly icmpCode: number | undefined;
 }
+
+/** IANA protocol number of ICMP, by family. */
+export const ICMP_PROTOCOL: Readonly<Record<Family, number>> = { 4: 1, 6: 58 };

@@ -10,6 +10,7 @@
  *   forward-service  +4                                        only when service loops are to be prevented
  */
 import type { Cidr, Family } from '../model/ip.ts';
+import { ICMP_PROTOCOL } from '../model/packet.ts';
 import type { Direction } from '../model/policy.ts';
 import {
   CT_STATE,
@@ -18,7 +19,6 @@ import {
   ctStateAny,
   fieldLoads,
   goTo,
-  ICMP_PROTOCOL,
   ifnamePrefix,
   l4proto,
   lookupLoads,

@@ -23,9 +23,6 @@ export const REGISTER_BYTES = 4;
 /** NFPROTO_IPV4, NFPROTO_IPV6: what `meta nfproto` gives. Source: include/uapi/linux/netfilter.h. */
 export const NFPROTO: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 
-/** IANA numbers of ICMP by family: the `meta l4proto` that has to be tested before an ICMP field is read. */
-export const ICMP_PROTOCOL: Readonly<Record<Family, number>> = { 4: 1, 6: 58 };
-
 /** Bits of `ct state`. Source: NF_CT_STATE_BIT and NF_CT_STATE_UNTRACKED_BIT, nf_conntrack_common.h. */
 export const CT_STATE = {
   invalid: 0x01,

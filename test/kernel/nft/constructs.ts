@@ -3,6 +3,7 @@
  * directions. A new expression or idiom gets a row here.
  */
 import { toAddress, toCidr, type Cidr, type Family } from '../../../compiler/model/ip.ts';
+import { ICMP_PROTOCOL } from '../../../compiler/model/packet.ts';
 import * as x from '../../../compiler/nft/exprs.ts';
 import type {
   DataType,
@@ -163,7 +164,7 @@ const ip6 = (...exprs: readonly Expr[]): readonly Expr[] => [...x.metaNfproto(6)
 const tcp = (...exprs: readonly Expr[]): readonly Expr[] => [...x.l4proto(6), ...exprs, accept];
 const icmp = (family: Family, ...exprs: readonly Expr[]): readonly Expr[] => [
   ...x.metaNfproto(family),
-  ...x.l4proto(x.ICMP_PROTOCOL[family]),
+  ...x.l4proto(ICMP_PROTOCOL[family]),
   ...exprs,
   accept,
 ];

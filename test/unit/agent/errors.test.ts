@@ -1,31 +1,5 @@
 import test from 'ava';
-import {
-  AgentError,
-  NetlinkNack,
-  describeErrno,
-  errnoName,
-  syscallError,
-} from '../../../agent/errors.ts';
-
-test('a nack names the origin, the errno and what the kernel said', (t) => {
-  const detail = {
-    errno: 2,
-    seq: 9,
-    extAck: 'no such set',
-    offset: 40,
-    origin: 'rule web-allow#3',
-  };
-  const nack = new NetlinkNack(detail);
-  t.is(nack.message, 'rule web-allow#3: ENOENT (no such file or directory): no such set');
-  t.is(nack.code, 'ERR_NETLINK_NACK');
-  t.is(nack.name, 'NetlinkNack');
-  t.is(nack.retry, 'resync');
-  t.deepEqual(nack.detail, detail);
-  t.is(
-    new NetlinkNack({ ...detail, extAck: '' }).message,
-    'rule web-allow#3: ENOENT (no such file or directory)',
-  );
-});
+import { AgentError, describeErrno, errnoName, syscallError } from '../../../agent/errors.ts';
 
 const ERRNOS = [
   { errno: 22, name: 'EINVAL', text: 'EINVAL (invalid argument)' },
