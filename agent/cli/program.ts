@@ -1,0 +1,54 @@
+/**
+ * The command tree: every command with its options and help. The command line runs it; the man page and the completion are made
+ * from it. Refuses to know: what ends a command, and how that is told.
+ */
+import { Command } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { applyCommand } from './apply.ts';
+import { cleanupCommand } from './cleanup.ts';
+import { compileCommand } from './compile.ts';
+import { configCommand } from './config.ts';
+import { explainCommand } from './explain.ts';
+import { lintCommand } from './lint.ts';
+import { runCommand } from './run.ts';
+import { testCommand } from './test.ts';
+
+/** A tree of its own for each caller: commander keeps what it parsed. */
+export function program(): Command {
+  const root = new Command('picket')
+    .description(
+      'Picket enforces network policies on this machine with nftables, and says why a packet was dropped.\n' +
+        'Policies: Kubernetes NetworkPolicy, Calico projectcalico.org/v3, ClusterNetworkPolicy.',
+    )
+    .version(manifest.version, '-V, --version', 'print the version')
+    .addHelpText(
+      'after',
+      `
+Start here:
+  picket lint    --manifests DIR                       is it valid?
+  picket compile --manifests DIR --node NAME --emit ir what would be enforced?
+  picket apply   --manifests DIR --node NAME           enforce it
+  picket run     --manifests DIR --node NAME           enforce it and follow changes
+  picket explain NS/POD NS/POD tcp/80 --manifests DIR  who may, and which rule says so?
+  picket test    FILE… --manifests DIR                 is everybody allowed and denied as expected?
+  picket config  --print-default                       what can be configured?
+
+Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (test), 4 applied but degraded.`,
+    );
+  for (const command of [
+    applyCommand(),
+    runCommand(),
+    compileCommand(),
+    lintCommand(),
+    explainCommand(),
+    testCommand(),
+    configCommand(),
+    cleanupCommand(),
+  ]) {
+    root.addCommand(command);
+  }
+  for (const command of [root, ...root.commands]) {
+    command.exitOverride().showHelpAfterError('(add --help for what can be said)');
+  }
+  return root;
+}
