@@ -5,19 +5,21 @@
  *     w1 ---------------------------------- cali... (workload's host side)
  *     w2 ---------------------------------- cali...
  *     x0 ---------------------------------- eth0    (default route: everything that is not here)
+ *     h1 ---------------------------------- eth1... (more host interfaces, each with networks behind it)
  *
  * Workload ends answer nothing by themselves, so a test sees exactly what it sends. The router has static routes and
  * permanent neighbours, so no packet ever waits for a lookup. Specs and model Packets in, "it arrived" out.
  * Refuses to know: policies, and what rules are in the router.
  */
-import { toAddress, printAddress, type Address } from '../../compiler/model/ip.ts';
+import { cidrContains, toAddress, toCidr, printAddress } from '../../compiler/model/ip.ts';
+import type { Address, Cidr } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { openNetns, runIp, writeSysctls, type Netns } from './netns.ts';
 import { buildFrame, buildIp, parseFrame, parseIp, readTag, type Dress } from './packets.ts';
 import { Prober, type PortBytes } from './prober.ts';
 
 export interface WorkloadSpec {
-  /** Any name but `router` and `external`. */
+  /** Any name but `router` and `external`, and unlike those of host interfaces. */
   readonly name: string;
   /** Host side, in the router namespace. */
   readonly ifname: string;
@@ -25,8 +27,20 @@ export interface WorkloadSpec {
   readonly addresses: readonly string[];
 }
 
+/** One more interface of the host itself, with its wire. */
+export interface HostInterfaceSpec {
+  /** Name of its far end as a place; any name but `router`, `external` and those of workloads. */
+  readonly name: string;
+  readonly ifname: string;
+  /** Prefixes routed out of it, such as `198.51.100.0/24`; packets to them come out at `name`. */
+  readonly nets: readonly string[];
+  /** The router's addresses on it, without prefix length. */
+  readonly addresses?: readonly string[];
+}
+
 export interface FabricOptions {
   readonly workloads: readonly WorkloadSpec[];
+  readonly hostInterfaces?: readonly HostInterfaceSpec[];
   /** The router's own addresses. Default 192.0.2.1 and 2001:db8:ffff::1. */
   readonly routerAddresses?: readonly string[];
   /** The router's interface to the world. Default `eth0`. */
@@ -40,6 +54,8 @@ export interface Probe {
   readonly packet: Packet;
   /** Where it should come out. Default: the owner of the destination address. */
   readonly to?: string;
+  /** How it looks there, where address translation rewrites it. Default: as it was sent. */
+  readonly arrivesAs?: Packet;
   readonly dress?: Omit<Dress, 'tag'>;
 }
 
@@ -62,6 +78,8 @@ interface Place {
   readonly read: (bytes: Buffer) => Seen | undefined;
 }
 
+/** Next hops, the same on every host interface: a neighbour of that name is behind each. */
+const GATEWAYS = { 4: '169.254.1.1', 6: 'fe80::1' } as const;
 const HOST_MAC = 'eeeeeeeeeeee';
 const ORIGIN_PORTS = { 4: 1, 6: 2 } as const;
 /** Ports from here on are wires (below 800) and then the router's raw sockets. */
@@ -93,6 +111,8 @@ export class Fabric {
   readonly #wires = new Map<string, Wire>();
   readonly #places = new Map<number, Place>();
   readonly #owners = new Map<string, string>();
+  /** What is behind host interfaces but the external one. */
+  readonly #networks: { readonly cidr: Cidr; readonly name: string }[] = [];
   readonly #localPorts = new Map<string, number>();
   #nextTag = 1;
 
@@ -131,6 +151,43 @@ export class Fabric {
     await runIp(this.router, lines);
   }
 
+  /** More interfaces of the host itself, each with the networks behind it. */
+  async addHostInterfaces(specs: readonly HostInterfaceSpec[]): Promise<void> {
+    const wires = specs.map((spec) => ({ spec, wire: this.#newWire(spec.name) }));
+    await this.#plug(wires.map(({ spec, wire }) => ({ ifname: spec.ifname, wire })));
+    await runIp(
+      this.router,
+      wires.flatMap(({ spec, wire }) => this.#networkLines(spec, wire)),
+    );
+  }
+
+  /** An interface is gone, then there again under its name, as when a driver restarts. Its addresses are gone. */
+  async replugHostInterface(spec: HostInterfaceSpec): Promise<void> {
+    const wire = this.#wires.get(spec.name);
+    if (wire === undefined) throw new Error(`no host interface named ${spec.name}`);
+    await runIp(this.router, [`link del ${spec.ifname}`]);
+    await this.#plug([{ ifname: spec.ifname, wire }]);
+    await runIp(this.router, this.#networkLines(spec, wire));
+  }
+
+  /** Addresses, neighbours and routes of a host interface, as lines for `ip -batch`. */
+  #networkLines({ name, ifname, nets, addresses = [] }: HostInterfaceSpec, wire: Wire): string[] {
+    const own = addresses.map((text) => printAddress(requireAddress(text)));
+    for (const address of own) this.#owners.set(address, 'router');
+    return [
+      ...own.map((address) => `addr add ${address} dev ${ifname}`),
+      ...Object.values(GATEWAYS).map(
+        (gateway) =>
+          `neigh replace ${gateway} lladdr ${colons(wire.source)} dev ${ifname} nud permanent`,
+      ),
+      ...nets.map((text) => {
+        const cidr = requireCidr(text);
+        this.#networks.push({ cidr, name });
+        return `route add ${text} via ${GATEWAYS[cidr.family]} dev ${ifname} onlink`;
+      }),
+    ];
+  }
+
   /**
    * Sends every probe, in order, and says for each whether it came out at `to` with its header fields unchanged. Complete
    * when it resolves: nothing is waited for by the clock.
@@ -144,13 +201,13 @@ export class Fabric {
   async observe(probes: readonly Probe[]): Promise<string[][]> {
     await this.#openLocalPorts(probes);
     const sent = probes.map((probe) => ({ probe, tag: this.#nextTag++ }));
-    const byTag = new Map(sent.map(({ probe, tag }) => [tag, probe]));
+    const byTag = new Map(sent.map(({ probe, tag }) => [tag, probe.arrivesAs ?? probe.packet]));
     const arrivals = new Map<number, string[]>(sent.map(({ tag }) => [tag, []]));
     const bytes = sent.map(({ probe, tag }) => this.#encode(probe, tag));
     for (const arrival of await this.#prober.exchange(bytes)) {
       const place = this.#places.get(arrival.port);
       const got = place?.read(Buffer.from(arrival.bytes));
-      const expected = got?.tag === undefined ? undefined : byTag.get(got.tag)?.packet;
+      const expected = got?.tag === undefined ? undefined : byTag.get(got.tag);
       if (place === undefined || got?.tag === undefined || expected === undefined) continue;
       if (got.packet === undefined || isSamePacket(expected, got.packet))
         arrivals.get(got.tag)?.push(place.name);
@@ -185,16 +242,16 @@ export class Fabric {
     for (const address of own) this.#owners.set(printAddress(requireAddress(address)), 'router');
     await runIp(this.router, ['link set lo up', ...own.map((text) => `addr add ${text} dev lo`)]);
     await this.#addExternal(options.externalIfname ?? 'eth0');
+    await this.addHostInterfaces(options.hostInterfaces ?? []);
     await this.addWorkloads(options.workloads);
   }
 
   async #addExternal(ifname: string): Promise<void> {
     const wire = this.#newWire('external');
     await this.#plug([{ ifname, wire }]);
-    const gateways = ['169.254.1.1', 'fe80::1'];
     await runIp(
       this.router,
-      gateways.flatMap((gateway) => [
+      Object.values(GATEWAYS).flatMap((gateway) => [
         `neigh add ${gateway} lladdr ${colons(wire.source)} dev ${ifname} nud permanent`,
         `route add default via ${gateway} dev ${ifname} onlink`,
       ]),
@@ -237,7 +294,7 @@ export class Fabric {
   /** What reaches the router itself is seen by a raw socket per family and protocol, opened when first asked for. */
   async #openLocalPorts(probes: readonly Probe[]): Promise<void> {
     for (const probe of probes) {
-      const { family, protocol } = probe.packet;
+      const { family, protocol } = probe.arrivesAs ?? probe.packet;
       const key = `${family} ${protocol}`;
       if (this.#destination(probe) !== 'router' || this.#localPorts.has(key)) continue;
       const port = FIRST_LOCAL_PORT + this.#localPorts.size;
@@ -248,7 +305,13 @@ export class Fabric {
   }
 
   #destination(probe: Probe): string {
-    return probe.to ?? this.#owners.get(printAddress(probe.packet.daddr)) ?? 'external';
+    if (probe.to !== undefined) return probe.to;
+    const { daddr } = probe.arrivesAs ?? probe.packet;
+    return this.#owners.get(printAddress(daddr)) ?? this.#networkOf(daddr) ?? 'external';
+  }
+
+  #networkOf(address: Address): string | undefined {
+    return this.#networks.find(({ cidr }) => cidrContains(cidr, address))?.name;
   }
 
   #encode(probe: Probe, tag: number): PortBytes {
@@ -284,6 +347,12 @@ function requireAddress(text: string): Address {
   const address = toAddress(text);
   if (address === undefined) throw new Error(`not an address: ${text}`);
   return address;
+}
+
+function requireCidr(text: string): Cidr {
+  const cidr = toCidr(text);
+  if (cidr === undefined) throw new Error(`not a prefix: ${text}`);
+  return cidr;
 }
 
 /** `0200000000ff` as `02:00:00:00:00:ff`. */
