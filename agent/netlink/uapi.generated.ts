@@ -131,6 +131,12 @@ export const NFTA_LOG_GROUP = 1;
 export const NFTA_LOG_PREFIX = 2;
 export const NFTA_LOG_SNAPLEN = 3;
 export const NFTA_LOG_QTHRESHOLD = 4;
+export const NFTA_LIMIT_RATE = 1;
+export const NFTA_LIMIT_UNIT = 2;
+export const NFTA_LIMIT_BURST = 3;
+export const NFTA_LIMIT_TYPE = 4;
+export const NFTA_LIMIT_FLAGS = 5;
+export const NFT_LIMIT_PKTS = 0;
 export const NFTA_REJECT_TYPE = 1;
 export const NFTA_REJECT_ICMP_CODE = 2;
 export const NFTA_IMMEDIATE_DREG = 1;
@@ -217,6 +223,27 @@ export const NFT_SET_INTERVAL = 4;
 export const NFT_SET_MAP = 8;
 export const NFT_SET_CONCAT = 128;
 export const NFT_SET_ELEM_INTERVAL_END = 1;
+
+// linux/netfilter/nfnetlink_log.h
+export const NFNL_SUBSYS_ULOG = 4;
+export const NFULNL_MSG_PACKET = 0;
+export const NFULNL_MSG_CONFIG = 1;
+export const NFULA_PACKET_HDR = 1;
+export const NFULA_TIMESTAMP = 3;
+export const NFULA_IFINDEX_INDEV = 4;
+export const NFULA_IFINDEX_OUTDEV = 5;
+export const NFULA_PAYLOAD = 9;
+export const NFULA_PREFIX = 10;
+export const NFULA_SEQ = 12;
+export const NFULA_CFG_CMD = 1;
+export const NFULA_CFG_MODE = 2;
+export const NFULA_CFG_NLBUFSIZ = 3;
+export const NFULA_CFG_TIMEOUT = 4;
+export const NFULA_CFG_QTHRESH = 5;
+export const NFULA_CFG_FLAGS = 6;
+export const NFULNL_CFG_CMD_BIND = 1;
+export const NFULNL_COPY_PACKET = 2;
+export const NFULNL_CFG_F_SEQ = 1;
 
 // linux/netfilter/nfnetlink_conntrack.h
 export const NFNL_SUBSYS_CTNETLINK = 1;

@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/if.h>
@@ -159,6 +160,12 @@ int main(void) {
     C(NFTA_LOG_PREFIX);
     C(NFTA_LOG_SNAPLEN);
     C(NFTA_LOG_QTHRESHOLD);
+    C(NFTA_LIMIT_RATE);
+    C(NFTA_LIMIT_UNIT);
+    C(NFTA_LIMIT_BURST);
+    C(NFTA_LIMIT_TYPE);
+    C(NFTA_LIMIT_FLAGS);
+    C(NFT_LIMIT_PKTS);
     C(NFTA_REJECT_TYPE);
     C(NFTA_REJECT_ICMP_CODE);
     C(NFTA_IMMEDIATE_DREG);
@@ -245,6 +252,27 @@ int main(void) {
     C(NFT_SET_MAP);
     C(NFT_SET_CONCAT);
     C(NFT_SET_ELEM_INTERVAL_END);
+
+    SECTION("linux/netfilter/nfnetlink_log.h");
+    C(NFNL_SUBSYS_ULOG);
+    C(NFULNL_MSG_PACKET);
+    C(NFULNL_MSG_CONFIG);
+    C(NFULA_PACKET_HDR);
+    C(NFULA_TIMESTAMP);
+    C(NFULA_IFINDEX_INDEV);
+    C(NFULA_IFINDEX_OUTDEV);
+    C(NFULA_PAYLOAD);
+    C(NFULA_PREFIX);
+    C(NFULA_SEQ);
+    C(NFULA_CFG_CMD);
+    C(NFULA_CFG_MODE);
+    C(NFULA_CFG_NLBUFSIZ);
+    C(NFULA_CFG_TIMEOUT);
+    C(NFULA_CFG_QTHRESH);
+    C(NFULA_CFG_FLAGS);
+    C(NFULNL_CFG_CMD_BIND);
+    C(NFULNL_COPY_PACKET);
+    C(NFULNL_CFG_F_SEQ);
 
     SECTION("linux/netfilter/nfnetlink_conntrack.h");
     C(NFNL_SUBSYS_CTNETLINK);

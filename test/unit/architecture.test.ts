@@ -21,6 +21,7 @@ const AGENT = [
   'agent/endpoints',
   'agent/engine',
   'agent/explain',
+  'agent/flowlog',
   'agent/netlink',
   'agent/netlink/schema',
   'agent/obs',
@@ -70,9 +71,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'agent/engine': [...COMPILER, ...AGENT],
   // Judges by the oracle alone, which shares no code with what it explains.
   'agent/explain': [...PARSE, 'compiler/oracle', 'agent/store', 'agent/watch'],
+  // Joins what the kernel logs to what is governed; the oracle says what staged policies would have done.
+  'agent/flowlog': [
+    ...PARSE,
+    'compiler/nft',
+    'compiler/oracle',
+    'agent',
+    'agent/explain',
+    'agent/native',
+    'agent/netlink',
+    'agent/netlink/schema',
+    'agent/obs',
+    'agent/store',
+  ],
   'agent/obs': ['agent'],
+  'agent/runner': [...COMPILER, ...AGENT, 'agent/native'],
   // The composition root: the only place that chooses implementations.
-  'agent/cli': [...COMPILER, ...AGENT, 'agent/native'],
+  'agent/cli': [...COMPILER, ...AGENT, 'agent/native', 'agent/runner'],
   scripts: [],
   bench: [...COMPILER, ...AGENT, 'agent/native', 'test/support'],
   // The demo is a test for people, so it stands on the same ground as the tests.
