@@ -88,7 +88,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'agent/runner': [...COMPILER, ...AGENT, 'agent/native'],
   // The composition root: the only place that chooses implementations.
   'agent/cli': [...COMPILER, ...AGENT, 'agent/native', 'agent/runner'],
-  scripts: [],
+  // The man page and the completion are made from the command tree.
+  scripts: ['agent/cli', 'scripts/package'],
+  'scripts/package': ['agent/config'],
   bench: [...COMPILER, ...AGENT, 'agent/native', 'test/support'],
   // The demo is a test for people, so it stands on the same ground as the tests.
   demo: ['compiler', 'agent/native', 'agent/netlink', 'agent/netlink/schema', 'test/support'],
