@@ -2,6 +2,7 @@
  * The calculation: resources in, one at a time; out, per flush, what changed for this node.
  *
  *   put/delete --> scope index (local endpoints x policies) --> dirty endpoints --> ordered tiers and policies
+ *              \-> local hosts (the same for host endpoints)  --> dirty hosts      -/
  *              \-> peer index (everything x selectors in use) --> member deltas of the sets in use
  *
  * Only policies that govern a local endpoint are resolved, and only sets that such policies refer to exist. Output is a function of
@@ -20,24 +21,20 @@ import type {
 import { hostCidr } from '../model/ip.ts';
 import { policyId } from '../model/policy.ts';
 import { compareUtf8 } from '../model/text-order.ts';
-import type { Direction, Policy } from '../model/policy.ts';
+import type { Policy } from '../model/policy.ts';
 import { LabelIndex } from '../selector/label-index.ts';
 import { policyScope } from '../selector/scope.ts';
 import { AddressOwners } from './address-owners.ts';
+import { LocalHosts } from './local-hosts.ts';
 import { MemberSets } from './member-sets.ts';
 import type { Contribution } from './member-sets.ts';
-import { comparePolicies, compareTiers } from './order.ts';
 import type { OrderedTier } from './order.ts';
 import { PeerSets } from './peer-sets.ts';
-import { resolvePolicy } from './peers.ts';
+import type { RuleOwner } from './peers.ts';
+import { PoliciesInUse } from './policies-in-use.ts';
 import { isSame } from './same.ts';
-import type {
-  CalcChanges,
-  ResolvedDirection,
-  ResolvedEndpoint,
-  ResolvedPolicy,
-  ResolvedTier,
-} from './resolved.ts';
+import type { CalcChanges, ResolvedEndpoint, ResolvedHostEndpoint } from './resolved.ts';
+import { resolveDirections, resolveHostEndpoint, stageOf, tiersOfHost } from './tiers.ts';
 
 export class Calc {
   readonly #node: string;
@@ -56,14 +53,16 @@ export class Calc {
   readonly #scopes = new LabelIndex();
   readonly #peers = new PeerSets(new LabelIndex(), new MemberSets());
   readonly #owners = new AddressOwners();
+  readonly #hosts: LocalHosts;
   readonly #resolved = new Map<string, ResolvedEndpoint>();
-  /** Policies and profiles in use: how many local endpoints refer to them, and what was resolved. */
-  readonly #inUse = new Map<string, { refs: number; resolved: ResolvedPolicy }>();
+  readonly #resolvedHosts = new Map<string, ResolvedHostEndpoint>();
+  readonly #inUse: PoliciesInUse;
   readonly #dirtyEndpoints = new Set<string>();
-  readonly #dirtyPolicies = new Set<string>();
 
   constructor(node: string) {
     this.#node = node;
+    this.#hosts = new LocalHosts(node);
+    this.#inUse = new PoliciesInUse(this.#peers, (id) => this.#ownerOf(id));
   }
 
   /**
@@ -93,23 +92,36 @@ export class Calc {
   /** Drains what changed. */
   flush(): CalcChanges {
     for (const { itemId } of this.#scopes.takeDeltas()) this.#dirtyEndpoints.add(itemId);
-    const endpoints = new Map<string, ResolvedEndpoint | undefined>();
-    const policies = new Map<string, ResolvedPolicy | undefined>();
     const released: string[] = [];
-    for (const id of this.#dirtyEndpoints) {
-      const before = this.#resolved.get(id);
-      const after = this.#resolveEndpoint(id);
-      for (const used of after === undefined ? [] : idsOf(after)) this.#acquire(used, policies);
+    /** Takes the new resolution in and notes what it no longer needs. */
+    const replace = <T>(
+      id: string,
+      resolved: Map<string, T>,
+      after: T | undefined,
+      idsOf: (resolved: T) => readonly string[],
+    ): readonly (readonly [string, T | undefined])[] => {
+      const before = resolved.get(id);
+      for (const used of after === undefined ? [] : idsOf(after)) this.#inUse.acquire(used);
       if (before !== undefined) released.push(...idsOf(before));
-      if (after === undefined) this.#resolved.delete(id);
-      else this.#resolved.set(id, after);
-      if (before !== undefined || after !== undefined) endpoints.set(id, after);
-    }
+      if (after === undefined) resolved.delete(id);
+      else resolved.set(id, after);
+      return before === undefined && after === undefined ? [] : [[id, after]];
+    };
+    const endpoints = [...this.#dirtyEndpoints].flatMap((id) =>
+      replace(id, this.#resolved, this.#resolveEndpoint(id), idsOfEndpoint),
+    );
+    const hosts = this.#hosts
+      .takeDirty()
+      .flatMap((name) => replace(name, this.#resolvedHosts, this.#resolveHost(name), idsOfHost));
     this.#dirtyEndpoints.clear();
-    for (const id of this.#dirtyPolicies) this.#refresh(id, policies);
-    this.#dirtyPolicies.clear();
-    for (const id of released) this.#release(id, policies);
-    return { endpoints, policies, sets: this.#peers.takeDeltas() };
+    this.#inUse.refresh();
+    for (const id of released) this.#inUse.release(id);
+    return {
+      endpoints: new Map(endpoints),
+      hostEndpoints: new Map(hosts),
+      policies: this.#inUse.takeChanges(),
+      sets: this.#peers.takeDeltas(),
+    };
   }
 
   #elect(identity: string): void {
@@ -137,6 +149,9 @@ export class Calc {
           after as WorkloadEndpoint | undefined,
         );
       case 'HostEndpoint':
+        if (after === undefined) this.#hosts.delete((before as HostEndpoint).name);
+        else this.#hosts.put(after as HostEndpoint);
+        return this.#changePeer(before, after);
       case 'NetworkSet':
         return this.#changePeer(before, after);
       case 'ServiceEndpoints':
@@ -153,15 +168,21 @@ export class Calc {
 
   #changePolicy(before: Policy | undefined, after: Policy | undefined): void {
     const id = policyId((after ?? before) as Policy);
-    if (after === undefined || !isEnforcedOnWorkloads(after)) {
-      this.#policies.delete(id);
-      this.#scopes.deleteSelector(id);
-      return;
+    // Staged policies are never enforced.
+    const enforced = after?.staged === false ? after : undefined;
+    if (enforced !== undefined && (before === undefined || !isPlacedAlike(before, enforced))) {
+      this.#dirtyMembers(id);
     }
-    if (before === undefined || !isPlacedAlike(before, after)) this.#dirtyMembers(id);
-    this.#policies.set(id, after);
-    this.#scopes.addSelector(id, policyScope(after));
-    this.#dirtyPolicies.add(id);
+    if (enforced === undefined) {
+      this.#policies.delete(id);
+      this.#hosts.deletePolicy(id);
+    } else {
+      this.#policies.set(id, enforced);
+      this.#hosts.putPolicy(enforced);
+      this.#inUse.touch(id);
+    }
+    if (enforced === undefined || stageOf(enforced) !== 'tracked') this.#scopes.deleteSelector(id);
+    else this.#scopes.addSelector(id, policyScope(enforced));
   }
 
   #changeTier(before: Tier | undefined, after: Tier | undefined): void {
@@ -177,6 +198,7 @@ export class Calc {
 
   #dirtyMembers(policy: string): void {
     for (const endpoint of this.#scopes.membersOf(policy)) this.#dirtyEndpoints.add(endpoint);
+    this.#hosts.dirtyMembers(policy);
   }
 
   #changeProfile(before: Profile | undefined, after: Profile | undefined): void {
@@ -184,13 +206,15 @@ export class Calc {
     if (after === undefined) {
       this.#profiles.delete(name);
       this.#scopes.deleteParent(name);
+      this.#hosts.deleteProfile(name);
       this.#peers.deleteParent(name);
     } else {
       this.#profiles.set(name, after);
       this.#scopes.setParent(name, after.labelsToApply);
+      this.#hosts.setProfile(name, after.labelsToApply);
       this.#peers.setParent(name, after.labelsToApply);
     }
-    this.#dirtyPolicies.add(`pro/${name}`);
+    this.#inUse.touch(`pro/${name}`);
   }
 
   #changeWorkload(before: WorkloadEndpoint | undefined, after: WorkloadEndpoint | undefined): void {
@@ -235,26 +259,27 @@ export class Calc {
       const policy = this.#policies.get(pid);
       return policy === undefined ? [] : [policy];
     });
-    const profiles = endpoint.profiles.map((name) => `pro/${name}`);
-    const tiers = this.#orderTiers(policies);
-    const direction = (wanted: Direction): ResolvedDirection => ({
-      tiers: tiers.flatMap(({ tier, policies }) => tierFor(tier, policies, wanted)),
-      profiles,
-    });
-    return {
-      endpoint,
-      addresses: this.#owners.owned(endpoint),
-      ingress: direction('ingress'),
-      egress: direction('egress'),
-    };
+    const { ingress, egress } = resolveDirections(policies, endpoint.profiles, (name) =>
+      this.#tierOf(name),
+    );
+    return { endpoint, addresses: this.#owners.owned(endpoint), ingress, egress };
   }
 
-  #orderTiers(policies: readonly Policy[]): { tier: OrderedTier; policies: Policy[] }[] {
-    const byTier = Map.groupBy(policies, (policy) => policy.tier);
-    return [...byTier]
-      .map(([name, members]) => ({ tier: this.#tierOf(name), policies: members }))
-      .sort((a, b) => compareTiers(a.tier, b.tier))
-      .map(({ tier, policies: members }) => ({ tier, policies: members.sort(comparePolicies) }));
+  #resolveHost(name: string): ResolvedHostEndpoint | undefined {
+    const endpoint = this.#hosts.get(name);
+    if (endpoint === undefined) return undefined;
+    const policies = this.#hosts.policiesOf(name);
+    return resolveHostEndpoint(endpoint, policies, (tier) => this.#tierOf(tier));
+  }
+
+  /** `undefined`: no such policy or profile. */
+  #ownerOf(id: string): RuleOwner | undefined {
+    if (id.startsWith('pro/')) {
+      const profile = this.#profiles.get(id.slice('pro/'.length));
+      return profile && { ...profile, namespace: undefined, stage: 'tracked' };
+    }
+    const policy = this.#policies.get(id);
+    return policy && { ...policy, stage: stageOf(policy) };
   }
 
   #tierOf(name: string): OrderedTier {
@@ -263,87 +288,26 @@ export class Calc {
       ? { name, known: false, order: undefined, defaultAction: 'deny' }
       : { name, known: true, order: tier.order, defaultAction: tier.defaultAction };
   }
-
-  #acquire(id: string, changed: Map<string, ResolvedPolicy | undefined>): void {
-    const entry = this.#inUse.get(id);
-    if (entry !== undefined) {
-      entry.refs++;
-      return;
-    }
-    const resolved = this.#resolvePolicy(id);
-    for (const spec of resolved.sets.values()) this.#peers.acquire(spec);
-    this.#inUse.set(id, { refs: 1, resolved });
-    changed.set(id, resolved);
-    this.#dirtyPolicies.delete(id);
-  }
-
-  #release(id: string, changed: Map<string, ResolvedPolicy | undefined>): void {
-    const entry = this.#inUse.get(id);
-    if (entry === undefined || --entry.refs > 0) return;
-    for (const spec of entry.resolved.sets.values()) this.#peers.release(spec.id);
-    this.#inUse.delete(id);
-    changed.set(id, undefined);
-  }
-
-  /** Resolves a policy in use again after its object changed. */
-  #refresh(id: string, changed: Map<string, ResolvedPolicy | undefined>): void {
-    const entry = this.#inUse.get(id);
-    if (entry === undefined) return;
-    const resolved = this.#resolvePolicy(id);
-    if (isAlike(resolved, entry.resolved)) return;
-    for (const spec of resolved.sets.values()) this.#peers.acquire(spec);
-    for (const spec of entry.resolved.sets.values()) this.#peers.release(spec.id);
-    entry.resolved = resolved;
-    changed.set(id, resolved);
-  }
-
-  #resolvePolicy(id: string): ResolvedPolicy {
-    if (id.startsWith('pro/')) {
-      const profile = this.#profiles.get(id.slice('pro/'.length));
-      return resolvePolicy(id, undefined, profile ?? MISSING_PROFILE);
-    }
-    const policy = this.#policies.get(id);
-    return resolvePolicy(id, policy?.namespace, policy ?? { ingress: [], egress: [] });
-  }
-}
-
-const DENY_ALL = [{ action: 'deny', index: 0, name: undefined, match: 'everything' }] as const;
-
-/** A profile that does not exist denies (specification section 1.8). */
-const MISSING_PROFILE = { ingress: DENY_ALL, egress: DENY_ALL };
-
-/** Staged policies are never enforced; untracked and pre-DNAT ones do nothing for workloads (specification section 3.4). */
-function isEnforcedOnWorkloads(policy: Policy): boolean {
-  return !policy.staged && !policy.doNotTrack && !policy.preDnat;
 }
 
 /** Same place in the order and same directions: endpoints need no new look when only rules differ. */
 function isPlacedAlike(a: Policy, b: Policy): boolean {
-  const types = [...a.types].sort().join();
-  return a.tier === b.tier && a.order === b.order && types === [...b.types].sort().join();
+  return stageOf(a) === stageOf(b) && isSame(placeOf(a), placeOf(b));
 }
 
-/** Same rules over the same sets: labels and order of the object play no part. */
-function isAlike(a: ResolvedPolicy, b: ResolvedPolicy): boolean {
-  return isSame(a.ingress, b.ingress) && isSame(a.egress, b.egress);
+function placeOf({ tier, order, types, applyOnForward }: Policy): readonly unknown[] {
+  return [tier, order, [...types].sort(), applyOnForward];
 }
 
-function tierFor(
-  tier: OrderedTier,
-  policies: readonly Policy[],
-  direction: Direction,
-): ResolvedTier[] {
-  const governing = policies.filter((policy) => policy.types.includes(direction)).map(policyId);
-  return governing.length === 0
-    ? []
-    : [{ name: tier.name, end: tier.defaultAction, policies: governing }];
-}
-
-function idsOf(endpoint: ResolvedEndpoint): string[] {
-  return [endpoint.ingress, endpoint.egress].flatMap(({ tiers, profiles }) => [
+function idsOfEndpoint({ ingress, egress }: ResolvedEndpoint): string[] {
+  return [ingress, egress].flatMap(({ tiers, profiles }) => [
     ...tiers.flatMap((tier) => tier.policies),
     ...profiles,
   ]);
+}
+
+function idsOfHost(host: ResolvedHostEndpoint): string[] {
+  return [...tiersOfHost(host).flatMap((tier) => tier.policies), ...host.normal.ingress.profiles];
 }
 
 function identityOf(resource: Resource): string {

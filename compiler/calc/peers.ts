@@ -5,7 +5,13 @@ import { compareUtf8 } from '../model/text-order.ts';
 import { selectorId } from '../model/selector-text.ts';
 import type { Selector } from '../model/selector.ts';
 import { entityScope } from '../selector/scope.ts';
-import type { ResolvedEntity, ResolvedPolicy, ResolvedRule, SetSpec } from './resolved.ts';
+import type {
+  PolicyStage,
+  ResolvedEntity,
+  ResolvedPolicy,
+  ResolvedRule,
+  SetSpec,
+} from './resolved.ts';
 
 const NO_SETS: ResolvedEntity = Object.freeze({
   positive: undefined,
@@ -17,15 +23,20 @@ const NO_SETS: ResolvedEntity = Object.freeze({
 
 const EVERYTHING: Selector = Object.freeze({ kind: 'all' });
 
-/** `namespace` is the policy's own, `undefined` for cluster-scoped policies and profiles. */
-export function resolvePolicy(
-  id: string,
-  namespace: string | undefined,
-  rules: { readonly ingress: readonly Rule[]; readonly egress: readonly Rule[] },
-): ResolvedPolicy {
+/** What of a policy or profile its rules depend on. */
+export interface RuleOwner {
+  /** `undefined` for cluster-scoped policies and profiles. */
+  readonly namespace: string | undefined;
+  readonly stage: PolicyStage;
+  readonly ingress: readonly Rule[];
+  readonly egress: readonly Rule[];
+}
+
+export function resolvePolicy(id: string, owner: RuleOwner): ResolvedPolicy {
   const sets = new Map<string, SetSpec>();
-  const resolve = (rule: Rule): ResolvedRule => resolveRule(rule, namespace, sets);
-  return { id, ingress: rules.ingress.map(resolve), egress: rules.egress.map(resolve), sets };
+  const resolve = (rule: Rule): ResolvedRule => resolveRule(rule, owner.namespace, sets);
+  const { stage, ingress, egress } = owner;
+  return { id, stage, ingress: ingress.map(resolve), egress: egress.map(resolve), sets };
 }
 
 function resolveRule(

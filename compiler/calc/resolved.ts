@@ -2,7 +2,7 @@
  * What the calculation hands on: per local endpoint the ordered policies, per policy the rules with their peers as named sets,
  * per set its members. Names only; members travel as deltas beside them.
  */
-import type { WorkloadEndpoint } from '../model/cluster.ts';
+import type { HostEndpoint, WorkloadEndpoint } from '../model/cluster.ts';
 import type { Address, Cidr } from '../model/ip.ts';
 import type { Rule } from '../model/policy.ts';
 import type { Selector } from '../model/selector.ts';
@@ -54,10 +54,17 @@ export interface ResolvedRule {
   readonly destination: ResolvedEntity;
 }
 
+/**
+ * What an Allow of the policy ends (specification section 3.6): `tracked` the stage it is in; `pre-dnat` and `untracked` every later stage
+ * of host ingress, and for `untracked` also of host egress, too. Profiles are `tracked`.
+ */
+export type PolicyStage = 'tracked' | 'pre-dnat' | 'untracked';
+
 /** A policy, a profile, or the stand-in for a profile that does not exist (one deny). */
 export interface ResolvedPolicy {
   /** `np/<ns>/<name>`, `pro/<name>`. */
   readonly id: string;
+  readonly stage: PolicyStage;
   readonly ingress: readonly ResolvedRule[];
   readonly egress: readonly ResolvedRule[];
   readonly sets: ReadonlyMap<string, SetSpec>;
@@ -84,6 +91,25 @@ export interface ResolvedEndpoint {
   readonly egress: ResolvedDirection;
 }
 
+/** Tiers that leave undecided what none of them decides. */
+export interface ResolvedTiers {
+  readonly ingress: readonly ResolvedTier[];
+  readonly egress: readonly ResolvedTier[];
+}
+
+/** A host endpoint of this node, whether or not an interface is its own. Specification sections 3.4 to 3.7. */
+export interface ResolvedHostEndpoint {
+  readonly endpoint: HostEndpoint;
+  /** What the host itself receives and sends. */
+  readonly normal: { readonly ingress: ResolvedDirection; readonly egress: ResolvedDirection };
+  /** `undefined` = no policy of it applies on forward: forwarded packets are accepted. */
+  readonly forward: ResolvedTiers | undefined;
+  /** Ingress, before addresses are translated. Empty = nothing to judge. */
+  readonly preDnat: readonly ResolvedTier[];
+  /** Before connection tracking. Always empty for `*`. */
+  readonly untracked: ResolvedTiers;
+}
+
 export interface SetDelta {
   readonly spec: SetSpec;
   readonly added: readonly Member[];
@@ -94,6 +120,8 @@ export interface SetDelta {
 export interface CalcChanges {
   /** By endpoint id. */
   readonly endpoints: ReadonlyMap<string, ResolvedEndpoint | undefined>;
+  /** By name. */
+  readonly hostEndpoints: ReadonlyMap<string, ResolvedHostEndpoint | undefined>;
   /** By policy id: policies and profiles in use whose rules are new or changed. */
   readonly policies: ReadonlyMap<string, ResolvedPolicy | undefined>;
   /** By set id. */
