@@ -34,6 +34,16 @@ export const CONFIG_KEYS = {
     'Directory of YAML or JSON manifests, read with its subdirectories.',
     '--manifests',
   ),
+  runDirectory: key(
+    text('a directory'),
+    '/run/picket',
+    'Directory of the control socket and of what need not survive a reboot. Made when it is missing.',
+  ),
+  stateDirectory: key(
+    text('a directory'),
+    '/var/lib/picket',
+    'Directory of the last good state, which is loaded at boot. Made when it is missing.',
+  ),
   netns: key(
     text('a file like /run/netns/NAME'),
     '',

@@ -8,6 +8,7 @@ import type { Issue, Path } from '../../compiler/model/issue.ts';
 import { parseResource } from '../../compiler/model/parse/resource.ts';
 import type { ParseContext } from '../../compiler/model/parse/resource.ts';
 import type { Origin, RawEvent } from '../watch/event.ts';
+import { objectKey } from '../watch/source.ts';
 
 /** An issue with its place, ready to print. */
 export interface Finding {
@@ -98,7 +99,7 @@ function locate(issue: Issue, event: RawEvent & { op: 'put' }): Finding {
     code: issue.code,
     source: event.origin.source,
     line: event.origin.lineOf(issue.path),
-    object: event.key,
+    object: objectKey(event.key),
     path: printPath(issue.path),
     got: issue.got,
     message: issue.message,

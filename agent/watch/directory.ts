@@ -7,21 +7,14 @@
 import { resolve, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { RawEvent } from './event.ts';
 import { FileSet } from './file-set.ts';
 import type { FileIssue } from './file-set.ts';
 import { MAX_FILE_BYTES } from './manifest-file.ts';
 import { Pending } from './pending.ts';
+import type { Batch, Source } from './source.ts';
 import { isDirectory, isManifestName, linkTarget, listTree, readBounded } from './tree.ts';
 import type { ReadResult, Refusal } from './tree.ts';
 import { Watches } from './watches.ts';
-
-export interface Batch {
-  /** What changed since the batch before. */
-  readonly events: readonly RawEvent[];
-  /** Everything that is wrong now, also what was in earlier batches. */
-  readonly issues: readonly FileIssue[];
-}
 
 /** Milliseconds without a change before files are read: editors and `cp` write in several steps. */
 const QUIET_MS = 20;
@@ -35,7 +28,8 @@ const RETRY_MS = 1000;
 const PARALLEL_READS = 32;
 
 /** `*.yaml`, `*.yml` and `*.json` below a directory, or one file. One `load` or `watch` per object. */
-export class DirectorySource {
+export class DirectorySource implements Source {
+  readonly name = 'disk';
   readonly #root: string;
   readonly #files = new FileSet();
   readonly #pending = new Pending();
@@ -44,6 +38,8 @@ export class DirectorySource {
   #watches: Watches | undefined;
   #directoryIssues: readonly FileIssue[] = [];
   #lastIssues: readonly FileIssue[] = [];
+  /** The directory could be read at least once. */
+  #isSynced = false;
 
   constructor(path: string) {
     this.#root = path;
@@ -62,15 +58,18 @@ export class DirectorySource {
   async *watch(signal: AbortSignal): AsyncGenerator<Batch, void, void> {
     try {
       await this.#rescan();
+      let isSynced = this.#isSynced;
       yield this.#batch();
       while (!signal.aborted) {
         await this.#pending.wait(signal);
         await this.#settle(signal);
         if (signal.aborted) return;
         await this.#catchUp();
-        const before = this.#lastIssues;
+        const [before, wasSynced] = [this.#lastIssues, isSynced];
         const batch = this.#batch();
-        if (batch.events.length > 0 || !isDeepStrictEqual(before, batch.issues)) yield batch;
+        isSynced = batch.isSynced;
+        const isNews = batch.events.length > 0 || isSynced !== wasSynced;
+        if (isNews || !isDeepStrictEqual(before, batch.issues)) yield batch;
       }
     } finally {
       this.#watches?.close();
@@ -81,7 +80,7 @@ export class DirectorySource {
   #batch(): Batch {
     const events = this.#files.takeEvents();
     this.#lastIssues = [...this.#directoryIssues, ...this.#files.issues()];
-    return { events, issues: this.#lastIssues };
+    return { events, issues: this.#lastIssues, isSynced: this.#isSynced };
   }
 
   async #settle(signal: AbortSignal): Promise<void> {
@@ -140,7 +139,9 @@ export class DirectorySource {
         .filter(({ path }) => !failed.has(path))
         .map((refusal) => issueOf(refusal, 'changes in this directory are not seen')),
     ];
-    return !refusals.some(({ path }) => path === this.#root);
+    const isThere = !refusals.some(({ path }) => path === this.#root);
+    this.#isSynced ||= isThere;
+    return isThere;
   }
 
   async #read(files: readonly string[], watches: Watches | undefined): Promise<void> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { DirectorySource } from '../../../../agent/watch/directory.ts';
-import type { Batch } from '../../../../agent/watch/directory.ts';
+import type { Batch } from '../../../../agent/watch/source.ts';
 import { printFileIssue } from '../../../../agent/watch/file-set.ts';
 
 const NOBODY = 65_534;
@@ -45,7 +45,7 @@ test('what becomes unreadable stays in force and is reported', async (t) => {
     'DIR/a.yaml: error: the file cannot be read: permission denied (EACCES)',
   ]);
   setMode('a.yaml', 0o644);
-  t.deepEqual(await next(), { events: [], issues: [] });
+  t.deepEqual(await next(), { events: [], issues: [], isSynced: true });
 
   setMode('sub', 0);
   const directory = await next();

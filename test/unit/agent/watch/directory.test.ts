@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { DirectorySource } from '../../../../agent/watch/directory.ts';
-import type { Batch } from '../../../../agent/watch/directory.ts';
+import type { Batch } from '../../../../agent/watch/source.ts';
 import { printFileIssue } from '../../../../agent/watch/file-set.ts';
 
 /** `a=1` = tier a of order 1. */

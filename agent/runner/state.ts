@@ -1,0 +1,55 @@
+/** What the running agent knows of itself, for status, health and metrics. Times are milliseconds since the epoch. */
+import type { FileIssue } from '../watch/file-set.ts';
+import type { SourceName } from '../watch/source.ts';
+
+export interface SourceState {
+  readonly name: SourceName;
+  isSynced: boolean;
+  /** Objects handed over so far, changes included. */
+  events: number;
+  /** Of the last batch; `undefined` before the first. */
+  lastBatchMs: number | undefined;
+  issues: readonly FileIssue[];
+}
+
+export interface LastApply {
+  readonly atMs: number;
+  /** From the wake-up to the kernel's answer. */
+  readonly durationMs: number;
+  readonly operations: Readonly<Record<string, number>>;
+}
+
+export interface AgentState {
+  readonly startedMs: number;
+  readonly sources: readonly SourceState[];
+  /** Nothing differs between the kernel and what the sources say. */
+  isInSync: boolean;
+  /** The last time that anything was committed. */
+  lastApply: LastApply | undefined;
+  /** The last time that the kernel was found or made equal. */
+  lastSyncMs: number | undefined;
+  /** Attempts that failed since the last one that did not, and what the last one said. */
+  failures: number;
+  lastError: string | undefined;
+  /** Changes of our table by others. */
+  repairs: number;
+  lastRepair: { readonly atMs: number; readonly by: string } | undefined;
+  /** Refused by the kernel and enforced fail closed, since objects were last offered again. */
+  quarantined: readonly string[];
+}
+
+export function newState(names: readonly SourceName[], startedMs: number): AgentState {
+  const fresh = { isSynced: false, events: 0, lastBatchMs: undefined, issues: [] };
+  return {
+    startedMs,
+    sources: names.map((name) => ({ name, ...fresh })),
+    isInSync: false,
+    lastApply: undefined,
+    lastSyncMs: undefined,
+    failures: 0,
+    lastError: undefined,
+    repairs: 0,
+    lastRepair: undefined,
+    quarantined: [],
+  };
+}
