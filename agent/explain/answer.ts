@@ -6,7 +6,7 @@ import type { Address, Family } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import type { Verdict } from '../../compiler/oracle/decision.ts';
 import { evaluateFlow, findEnd } from '../../compiler/oracle/flow.ts';
-import type { FlowEnd, FlowStage } from '../../compiler/oracle/flow.ts';
+import type { FlowEnd, FlowStage } from '../../compiler/oracle/stage.ts';
 import { isSameAddress, ownerOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
 import { addressOf, resolveEnds, worldOf } from './ends.ts';

@@ -8,7 +8,7 @@ import type { Address, Family } from '../../compiler/model/ip.ts';
 import { nearest } from '../../compiler/model/parse/nearest.ts';
 import { compareUtf8 } from '../../compiler/model/text-order.ts';
 import { findEnd } from '../../compiler/oracle/flow.ts';
-import type { FlowEnd } from '../../compiler/oracle/flow.ts';
+import type { FlowEnd } from '../../compiler/oracle/stage.ts';
 import { isSameAddress, resourcesOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
 import type { EndWord, Question, Read } from './question.ts';
@@ -33,7 +33,7 @@ const MAX_NAMES = 8;
 const UNSPECIFIED: readonly Address[] = ([4, 6] as const).map((family) => ({ family, value: 0n }));
 
 export function worldOf(scene: Scene, node: string): World {
-  return { resources: scene.resources, node, config: scene.config };
+  return { resources: scene.resources, node, interfaces: [], config: scene.config };
 }
 
 /** Source and destination. */

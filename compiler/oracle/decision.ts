@@ -36,7 +36,25 @@ export type ImplicitReason =
   | 'endpoint-to-host'
   /** ICMPv6 that a workload needs to talk to its router. */
   | 'neighbour-discovery'
-  /** Neither end is a local workload. */
+  /** Part of a connection that was allowed before. */
+  | 'established'
+  /** Connection tracking makes no sense of it. */
+  | 'invalid'
+  /** A port that host policy cannot close: `failsafes`. */
+  | 'failsafe'
+  /** Untracked or pre-DNAT policy of a host endpoint has allowed it. */
+  | 'accepted-earlier'
+  /** No rule of untracked, pre-DNAT or forward policy decides: on to the next stage. */
+  | 'undecided'
+  /** Forwarded, and no policy with `applyOnForward` selects the host endpoint. */
+  | 'no-forward-policy'
+  /** A tunnel between hosts, with a host that takes part in it. */
+  | 'tunnel'
+  /** The same with anybody else. */
+  | 'tunnel-stranger'
+  /** To or from this host over an interface that no host endpoint governs. */
+  | 'no-host-endpoint'
+  /** Neither end is a local workload, and no interface is known that a host endpoint governs. */
   | 'not-governed';
 
 export type Decisive =

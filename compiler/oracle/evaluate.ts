@@ -1,16 +1,17 @@
 /**
- * The verdict of policy on one new connection at one workload endpoint in one direction, straight from specification
- * sections 3.1 to 3.5. Refuses to know where the packet comes from and goes to: flow.ts.
+ * The verdict of one list of policies on one new connection at one endpoint in one direction, straight from specification
+ * sections 3.3 to 3.5 and 3.7. Refuses to know where the packet comes from and goes to: flow.ts.
  */
-import type { WorkloadEndpoint } from '../model/cluster.ts';
+import type { HostEndpoint, WorkloadEndpoint } from '../model/cluster.ts';
 import type { Packet } from '../model/packet.ts';
 import { policyId } from '../model/policy.ts';
-import type { Direction, Policy, Rule } from '../model/policy.ts';
+import type { Direction, Rule } from '../model/policy.ts';
 import { decideImplicitly } from './decision.ts';
 import type { Decision, Decisive, RuleRef, Step, TierVisit, Verdict } from './decision.ts';
 import { failingCondition } from './match.ts';
-import { governs } from './selector.ts';
-import { enforcedPolicies, findProfile, findTier } from './world.ts';
+import { orderedTiers } from './tiers.ts';
+import type { PolicyList, TierView } from './tiers.ts';
+import { findProfile } from './world.ts';
 import type { World } from './world.ts';
 
 /** What is being judged. */
@@ -22,15 +23,6 @@ interface Case {
   readonly tiers: TierVisit[];
   readonly trace: Step[];
   readonly logged: RuleRef[];
-}
-
-/** A tier with the enforced policies of one direction that select the endpoint, in order. */
-interface TierView {
-  readonly name: string;
-  readonly isDeclared: boolean;
-  readonly order: number;
-  readonly passesAtEnd: boolean;
-  readonly policies: readonly Policy[];
 }
 
 /** A list of rules and where they stand. */
@@ -47,14 +39,20 @@ interface Hit {
   readonly rule: RuleRef;
 }
 
-/** `packet` as the endpoint's interface sees it: after DNAT, not part of an established connection. */
+/**
+ * `packet` not part of an established connection, with the addresses that it has at the stage. Only the normal list ends in profiles;
+ * what the others do not decide is `undecided`, which allows: the packet goes on.
+ */
 export function evaluate(
   world: World,
-  endpoint: WorkloadEndpoint,
+  endpoint: WorkloadEndpoint | HostEndpoint,
   direction: Direction,
   packet: Packet,
+  list: PolicyList = 'normal',
 ): Decision {
-  if (!endpoint.active) return decideImplicitly('deny', 'inactive-endpoint');
+  if (endpoint.kind === 'WorkloadEndpoint' && !endpoint.active) {
+    return decideImplicitly('deny', 'inactive-endpoint');
+  }
   const judged: Case = { world, direction, packet, tiers: [], trace: [], logged: [] };
   const end = (verdict: Verdict, decisive: Decisive): Decision => ({
     verdict,
@@ -63,7 +61,7 @@ export function evaluate(
     trace: judged.trace,
     logged: judged.logged,
   });
-  for (const tier of orderedTiers(world, endpoint, direction)) {
+  for (const tier of orderedTiers(world, endpoint, list, direction)) {
     judged.tiers.push({ tier: tier.name, policies: tier.policies.map(policyId) });
     const hit = firstHit(judged, tier);
     if (hit?.action === 'pass') continue;
@@ -74,7 +72,13 @@ export function evaluate(
     }
     judged.trace.push({ kind: 'end-of-tier', tier: tier.name });
   }
-  return decideByProfiles(judged, endpoint.profiles, end);
+  if (list === 'normal') return decideByProfiles(judged, endpoint.profiles, end);
+  return end('allow', {
+    kind: 'implicit',
+    reason: 'undecided',
+    tier: undefined,
+    selectedBy: [],
+  });
 }
 
 function decideByProfiles(
@@ -105,51 +109,6 @@ function decideByProfiles(
     }
   }
   return end('deny', { kind: 'implicit', reason: 'no-profile', tier: undefined, selectedBy: [] });
-}
-
-/** Only tiers with at least one policy for the direction; workloads know normal policies only (section 3.4, 5). */
-function orderedTiers(
-  world: World,
-  endpoint: WorkloadEndpoint,
-  direction: Direction,
-): readonly TierView[] {
-  const policies = enforcedPolicies(world).filter(
-    (policy) =>
-      !policy.doNotTrack &&
-      !policy.preDnat &&
-      policy.types.includes(direction) &&
-      governs(world, policy, endpoint),
-  );
-  const names = [...new Set(policies.map((policy) => policy.tier))];
-  const views = names.map((name): TierView => {
-    const tier = findTier(world, name);
-    return {
-      name,
-      isDeclared: tier !== undefined,
-      order: tier?.order ?? Infinity,
-      passesAtEnd: tier?.defaultAction === 'pass',
-      policies: policies.filter((policy) => policy.tier === name).toSorted(comparePolicies),
-    };
-  });
-  return views.toSorted(compareTiers);
-}
-
-/** Section 3.1. */
-function compareTiers(a: TierView, b: TierView): number {
-  if (a.isDeclared !== b.isDeclared) return a.isDeclared ? -1 : 1;
-  if (a.order !== b.order) return a.order < b.order ? -1 : 1;
-  return a.name < b.name ? -1 : 1;
-}
-
-/** Section 3.2. */
-function comparePolicies(a: Policy, b: Policy): number {
-  const [orderA, orderB] = [a.order ?? Infinity, b.order ?? Infinity];
-  if (orderA !== orderB) return orderA < orderB ? -1 : 1;
-  return tieBreak(a) < tieBreak(b) ? -1 : 1;
-}
-
-function tieBreak(policy: Policy): string {
-  return `${policy.name}/${policy.namespace ?? ''}/${policy.policyKind}`;
 }
 
 function firstHit(judged: Case, tier: TierView): Hit | undefined {

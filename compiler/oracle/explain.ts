@@ -1,6 +1,7 @@
 /** Decisions as text for people: the verdict and its reason first, then every rule that was looked at. Ends without a line break. */
 import type { Decision, Decisive, ImplicitReason, RuleRef, Step } from './decision.ts';
-import type { FlowDecision, FlowStage } from './flow.ts';
+import type { FlowDecision } from './flow.ts';
+import type { FlowStage, StageName } from './stage.ts';
 
 /** Completes "<verdict>: ...". */
 export const REASONS: { readonly [R in ImplicitReason]: string } = {
@@ -14,7 +15,17 @@ export const REASONS: { readonly [R in ImplicitReason]: string } = {
   'host-to-workload': 'the host may always reach its own workloads',
   'endpoint-to-host': 'defaultEndpointToHostAction',
   'neighbour-discovery': 'ICMPv6 between a workload and its router',
-  'not-governed': 'neither end is a workload of this node',
+  established: 'part of a connection that was allowed before',
+  invalid: 'connection tracking makes no sense of the packet',
+  failsafe: 'a failsafe port, which host policy cannot close',
+  'accepted-earlier': 'untracked or pre-DNAT policy has allowed the packet',
+  undecided: 'no rule decides, the packet goes on',
+  'no-forward-policy': 'no policy that applies on forward selects the host endpoint',
+  tunnel: 'a tunnel between hosts of the cluster',
+  'tunnel-stranger': 'a tunnel packet of a host that is none of the cluster',
+  'no-host-endpoint': 'no host endpoint governs the interface',
+  'not-governed':
+    'neither end is a workload of this node, nor an interface that a host endpoint governs',
 };
 
 /** `ALLOW: rule np/shop/web ingress[0]`, then one indented line per step. */
@@ -39,9 +50,30 @@ export function printRuleRef(rule: RuleRef): string {
   return `${rule.policy} ${rule.direction}[${rule.index}]${name}${tier}`;
 }
 
-function printStage({ endpoint, direction }: FlowStage): string {
-  return endpoint === undefined ? `${direction}:` : `${direction} of ${endpoint}:`;
+function printStage(stage: FlowStage): string {
+  return `${nameStage(stage)}:`;
 }
+
+/** `ingress of shop/web`, `pre-DNAT ingress of host endpoint eth0`. */
+export function nameStage({ stage, endpoint, endpointKind, direction }: FlowStage): string {
+  const words = endpointKind === 'workload' ? direction : STAGE_NAMES[stage];
+  if (endpoint === undefined) return words;
+  return `${words} of ${endpointKind === 'host' ? 'host endpoint ' : ''}${endpoint}`;
+}
+
+/** What a stage is called where no workload is judged. */
+const STAGE_NAMES: { readonly [S in StageName]: string } = {
+  'untracked-in': 'untracked ingress',
+  'pre-dnat': 'pre-DNAT ingress',
+  input: 'ingress',
+  'forward-in': 'forward ingress',
+  'from-workload': 'egress',
+  'to-workload': 'ingress',
+  'forward-out': 'forward egress',
+  'untracked-out': 'untracked egress',
+  output: 'egress',
+  'post-dnat': 'egress after DNAT',
+};
 
 function printDecisive(decisive: Decisive): string {
   if (decisive.kind === 'rule') return `rule ${printRuleRef(decisive.rule)}`;

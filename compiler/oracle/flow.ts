@@ -1,41 +1,39 @@
 /**
- * The verdict on a new connection between two places, as this node sees it: built-in rules, then egress at the sender, then
- * ingress at the receiver, each only where the workload is local (specification sections 3.9, 6.2.1, 6.2.4, 6.2.8).
- * Refuses to know host endpoints' policies: what neither end's workload governs is allowed as `not-governed`.
+ * The verdict on a packet on its way over this node, stage by stage in the order of the kernel's hooks (specification sections 3.6 to
+ * 3.9 and 6.2):
+ *
+ *   arriving     untracked-in, from-workload (its source), pre-dnat
+ *     to us      input (tunnels), from-workload, input
+ *     forwarded  forward-in, from-workload, to-workload, forward-out
+ *   from us      untracked-out, output or (its destination replaced) post-dnat, to-workload
+ *
+ * What we send to ourselves goes both ways. Refuses to know routing and address translation: a flow says where the packet comes in and
+ * goes out, and what it was before.
  */
-import type { WorkloadEndpoint } from '../model/cluster.ts';
-import { cidrContains, toCidr } from '../model/ip.ts';
 import type { Address } from '../model/ip.ts';
-import type { Packet } from '../model/packet.ts';
-import type { Direction } from '../model/policy.ts';
 import { decideImplicitly } from './decision.ts';
-import type { Decision, Verdict } from './decision.ts';
-import { evaluate } from './evaluate.ts';
+import type { ImplicitReason, Verdict } from './decision.ts';
+import {
+  judgeForwardIn,
+  judgeForwardOut,
+  judgeInput,
+  judgeOutput,
+  judgePostDnat,
+  judgePreDnat,
+  judgeTunnel,
+  judgeUntrackedIn,
+  judgeUntrackedOut,
+} from './host-stages.ts';
+import { stageOf } from './stage.ts';
+import type { Flow, FlowEnd, FlowStage, Judge, Way } from './stage.ts';
+import {
+  judgeEndpointToHost,
+  judgeFromWorkload,
+  judgeSource,
+  judgeToWorkload,
+} from './workload-stages.ts';
 import { isSameAddress, ownerOf, resourcesOf } from './world.ts';
 import type { World } from './world.ts';
-
-/** Where a packet comes from or goes to. A workload of another node is judged there, not here. */
-export type FlowEnd =
-  | { readonly kind: 'workload'; readonly endpoint: WorkloadEndpoint }
-  /** A process of this node, host-networked pods included. */
-  | { readonly kind: 'host' }
-  | { readonly kind: 'external' }
-  /** An interface with the workload prefix that no endpoint claims. */
-  | { readonly kind: 'unknown-interface' };
-
-/** `packet` as it is after DNAT. */
-export interface Flow {
-  readonly from: FlowEnd;
-  readonly to: FlowEnd;
-  readonly packet: Packet;
-}
-
-/** One judgement: `endpoint` is the workload's id, `undefined` where none is involved. */
-export interface FlowStage {
-  readonly endpoint: string | undefined;
-  readonly direction: Direction;
-  readonly decision: Decision;
-}
 
 /** Denied by the first stage that denies, which is then the last; allowed when all allow. At least one stage. */
 export interface FlowDecision {
@@ -43,27 +41,57 @@ export interface FlowDecision {
   readonly stages: readonly FlowStage[];
 }
 
-/** MLD queries, reports and done, router and neighbour solicitation and advertisement but 134 (section 6.2.4). */
-const NEIGHBOUR_DISCOVERY_TYPES: readonly number[] = [130, 131, 132, 133, 135, 136];
+/** Accepted for good: what comes later in the hook does not see the packet any more (section 6.2.4). */
+const FINAL: readonly ImplicitReason[] = ['tunnel', 'neighbour-discovery'];
 
-const ICMPV6 = 58;
-const UDP = 17;
-const IPV4_IN_IP = 4;
-
-/** On the link of every interface, so the reverse path of such a source is always the interface itself. */
-const LINK_LOCAL_V6 = toCidr('fe80::/10');
+const FROM_HOST: readonly Judge[] = [judgeUntrackedOut, judgeOutput, judgePostDnat];
+const ARRIVING: readonly Judge[] = [judgeUntrackedIn, judgeSource, judgePreDnat];
+const TO_HOST: readonly Judge[] = [judgeTunnel, judgeFromWorkload, judgeEndpointToHost, judgeInput];
+const FORWARDED: readonly Judge[] = [
+  judgeForwardIn,
+  judgeFromWorkload,
+  judgeToWorkload,
+  judgeForwardOut,
+];
 
 export function evaluateFlow(world: World, flow: Flow): FlowDecision {
   const stages: FlowStage[] = [];
-  for (const judge of [judgeSender, judgeReceiver]) {
-    const stage = judge(world, flow);
-    if (stage === undefined) continue;
-    stages.push(stage);
-    if (stage.decision.verdict === 'deny') return { verdict: 'deny', stages };
+  for (const judges of legsOf(flow)) {
+    // Marks and connection tracking of what leaves do not outlive the way over `lo`.
+    let way: Way = { world, flow, isAcceptedEarlier: false, isUntracked: false };
+    for (const judge of judges) {
+      const stage = judge(way);
+      if (stage === undefined) continue;
+      stages.push(stage);
+      const { verdict, decisive } = stage.decision;
+      if (verdict === 'deny') return { verdict, stages };
+      if (decisive.kind === 'implicit' && FINAL.includes(decisive.reason)) break;
+      way = after(way, stage);
+    }
   }
-  if (stages.length === 0)
-    stages.push(unjudged('ingress', decideImplicitly('allow', 'not-governed')));
+  if (stages.length === 0) {
+    const decision = decideImplicitly('allow', 'not-governed');
+    stages.push(stageOf('to-workload', undefined, decision));
+  }
   return { verdict: 'allow', stages };
+}
+
+function legsOf({ from, to }: Flow): readonly (readonly Judge[])[] {
+  if (from.kind !== 'host') return [[...ARRIVING, ...(to.kind === 'host' ? TO_HOST : FORWARDED)]];
+  return to.kind === 'host'
+    ? [FROM_HOST, [...ARRIVING, ...TO_HOST]]
+    : [[...FROM_HOST, judgeToWorkload]];
+}
+
+/** Only a rule's Allow counts: a failsafe ends nothing but its own stage (section 6.1). */
+function after(way: Way, { stage, decision }: FlowStage): Way {
+  if (decision.decisive.kind !== 'rule') return way;
+  const isUntracked = stage === 'untracked-in' || stage === 'untracked-out';
+  return {
+    ...way,
+    isUntracked: way.isUntracked || isUntracked,
+    isAcceptedEarlier: way.isAcceptedEarlier || isUntracked || stage === 'pre-dnat',
+  };
 }
 
 /** Who has the address: the workload that owns it, this node, or somebody else. */
@@ -72,88 +100,10 @@ export function findEnd(world: World, address: Address): FlowEnd {
   if (endpoint !== undefined) return { kind: 'workload', endpoint };
   const hasAddress = (own: Address): boolean => isSameAddress(own, address);
   const isHost =
+    world.interfaces.some(({ addresses }) => addresses.some(hasAddress)) ||
     resourcesOf(world, 'Node').some((n) => n.name === world.node && n.addresses.some(hasAddress)) ||
     resourcesOf(world, 'HostEndpoint').some(
       (host) => host.node === world.node && host.expectedIPs.some(hasAddress),
     );
   return { kind: isHost ? 'host' : 'external' };
-}
-
-function judgeSender(world: World, { from, to, packet }: Flow): FlowStage | undefined {
-  if (from.kind === 'unknown-interface') {
-    return unjudged('egress', decideImplicitly('deny', 'unknown-interface'));
-  }
-  if (from.kind !== 'workload' || from.endpoint.node !== world.node) return undefined;
-  const { endpoint } = from;
-  const decision =
-    decideBeforeEgress(world, endpoint, to, packet) ?? evaluate(world, endpoint, 'egress', packet);
-  return { endpoint: endpoint.id, direction: 'egress', decision };
-}
-
-/** What is decided before the tiers of a sending workload are looked at. */
-function decideBeforeEgress(
-  world: World,
-  endpoint: WorkloadEndpoint,
-  to: FlowEnd,
-  packet: Packet,
-): Decision | undefined {
-  const { config } = world;
-  if (!endpoint.active) return decideImplicitly('deny', 'inactive-endpoint');
-  if (!maySendFrom(world, endpoint, packet.saddr))
-    return decideImplicitly('deny', 'spoofed-source');
-  if (to.kind === 'host' && isNeighbourDiscovery(packet)) {
-    return decideImplicitly('allow', 'neighbour-discovery');
-  }
-  const isVxlan = packet.protocol === UDP && packet.dport === config.vxlanPort;
-  const isIpip = packet.protocol === IPV4_IN_IP;
-  if ((isVxlan && !config.allowVxlanFromWorkloads) || (isIpip && !config.allowIpipFromWorkloads)) {
-    return decideImplicitly('deny', 'encapsulation');
-  }
-  return undefined;
-}
-
-function judgeReceiver(world: World, { from, to, packet }: Flow): FlowStage | undefined {
-  const isFromLocal = from.kind === 'workload' && from.endpoint.node === world.node;
-  switch (to.kind) {
-    case 'unknown-interface':
-      return unjudged('ingress', decideImplicitly('deny', 'unknown-interface'));
-    case 'external':
-      return undefined;
-    case 'host': {
-      if (!isFromLocal || isNeighbourDiscovery(packet)) return undefined;
-      const verdict = world.config.defaultEndpointToHostAction === 'Drop' ? 'deny' : 'allow';
-      return unjudged('ingress', decideImplicitly(verdict, 'endpoint-to-host'));
-    }
-    case 'workload': {
-      const { endpoint } = to;
-      if (endpoint.node !== world.node) return undefined;
-      const decision =
-        from.kind === 'host' && endpoint.active
-          ? decideImplicitly('allow', 'host-to-workload')
-          : evaluate(world, endpoint, 'ingress', packet);
-      return { endpoint: endpoint.id, direction: 'ingress', decision };
-    }
-  }
-}
-
-function maySendFrom(world: World, endpoint: WorkloadEndpoint, source: Address): boolean {
-  if (ownerOf(world, source)?.id === endpoint.id) return true;
-  if (LINK_LOCAL_V6 !== undefined && cidrContains(LINK_LOCAL_V6, source)) return true;
-  return (
-    world.config.allowSourceSpoofing &&
-    endpoint.allowedSourcePrefixes.some((prefix) => cidrContains(prefix, source))
-  );
-}
-
-function isNeighbourDiscovery(packet: Packet): boolean {
-  return (
-    packet.family === 6 &&
-    packet.protocol === ICMPV6 &&
-    packet.icmpType !== undefined &&
-    NEIGHBOUR_DISCOVERY_TYPES.includes(packet.icmpType)
-  );
-}
-
-function unjudged(direction: Direction, decision: Decision): FlowStage {
-  return { endpoint: undefined, direction, decision };
 }

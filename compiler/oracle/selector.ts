@@ -2,7 +2,7 @@
  * Which items a selector selects, and how the place where a selector is written changes what it means (specification
  * sections 2.3, 2.6 and 2.7). The tree is read as written: scopes are rules of reading here, never a rewritten selector.
  */
-import type { WorkloadEndpoint } from '../model/cluster.ts';
+import type { HostEndpoint, WorkloadEndpoint } from '../model/cluster.ts';
 import type { EntityMatch, Policy } from '../model/policy.ts';
 import type { Selector } from '../model/selector.ts';
 import { labelOf } from './world.ts';
@@ -32,7 +32,11 @@ export interface Selection {
 }
 
 /** Whether the policy governs the endpoint: its effective selector, section 2.6. */
-export function governs(world: World, policy: Policy, endpoint: WorkloadEndpoint): boolean {
+export function governs(
+  world: World,
+  policy: Policy,
+  endpoint: WorkloadEndpoint | HostEndpoint,
+): boolean {
   const { selector, namespaceSelector, serviceAccountSelector, namespace } = policy;
   const holds = (part: Selector | undefined, reading: Reading): boolean =>
     part === undefined || isSelected(world, part, reading, endpoint);

@@ -1,5 +1,5 @@
 /**
- * The world that the oracle judges in: every resource as the model has it, the name of this node, a few switches. Lookups
+ * The world that the oracle judges in: every resource as the model has it, this node's name and interfaces, a few switches. Lookups
  * are scans over the list: slow, and nothing to keep up to date.
  */
 import { BUILT_IN_PROFILES, BUILT_IN_TIERS } from '../model/cluster.ts';
@@ -12,8 +12,10 @@ import type {
   WorkloadEndpoint,
 } from '../model/cluster.ts';
 import { cidrContains } from '../model/ip.ts';
-import type { Address } from '../model/ip.ts';
+import type { Address, Cidr, Family } from '../model/ip.ts';
 import type { Policy } from '../model/policy.ts';
+import { DEFAULT_FAILSAFES } from './failsafe.ts';
+import type { Failsafes } from './failsafe.ts';
 
 export interface OracleConfig {
   /** What becomes of a pod's packet to its own node once its egress policy has allowed it (specification section 6.2.4). */
@@ -25,6 +27,14 @@ export interface OracleConfig {
   readonly allowIpipFromWorkloads: boolean;
   /** Whether `allowedSourcePrefixes` of an endpoint count (WorkloadSourceSpoofing: Any). */
   readonly allowSourceSpoofing: boolean;
+  readonly failsafes: Failsafes;
+  /** Whether what connection tracking calls invalid is denied where an endpoint is judged (section 6.2.1). */
+  readonly denyInvalid: boolean;
+  /** Hosts that tunnel with this one (section 6.2.4); `undefined` = the tunnel is not in use. */
+  readonly ipipPeers: readonly Cidr[] | undefined;
+  readonly vxlanPeers: readonly Cidr[] | undefined;
+  /** UDP port that WireGuard listens on, by family; absent = not in use. */
+  readonly wireguardPorts: Readonly<Partial<Record<Family, number>>>;
 }
 
 export const DEFAULT_ORACLE_CONFIG: OracleConfig = Object.freeze({
@@ -33,13 +43,28 @@ export const DEFAULT_ORACLE_CONFIG: OracleConfig = Object.freeze({
   allowVxlanFromWorkloads: false,
   allowIpipFromWorkloads: false,
   allowSourceSpoofing: false,
+  failsafes: DEFAULT_FAILSAFES,
+  denyInvalid: true,
+  ipipPeers: undefined,
+  vxlanPeers: undefined,
+  wireguardPorts: {},
 });
+
+/** An interface of this node. */
+export interface HostInterface {
+  readonly name: string;
+  readonly addresses: readonly Address[];
+  /** A workload is behind it, or by its name one should be. */
+  readonly isWorkload: boolean;
+}
 
 /** `resources` holds at most one resource per kind and name; the built-in tiers and profile need not be in it. */
 export interface World {
   readonly resources: readonly Resource[];
   /** Name of the node that judges. */
   readonly node: string;
+  /** Of the node that judges. Those of workloads need not be in it. */
+  readonly interfaces: readonly HostInterface[];
   readonly config: OracleConfig;
 }
 

@@ -11,7 +11,7 @@ import type { Resource, WorkloadEndpoint } from '../../compiler/model/cluster.ts
 import { printAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { parseResource } from '../../compiler/model/parse/resource.ts';
-import type { FlowEnd } from '../../compiler/oracle/flow.ts';
+import type { FlowEnd } from '../../compiler/oracle/stage.ts';
 import { ownerOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
 import { readTruthTable } from './case-packets.ts';

@@ -23,7 +23,7 @@ import type {
 } from '../../compiler/model/policy.ts';
 import type { Selector } from '../../compiler/model/selector.ts';
 import { DEFAULT_ORACLE_CONFIG } from '../../compiler/oracle/world.ts';
-import type { OracleConfig, World } from '../../compiler/oracle/world.ts';
+import type { HostInterface, OracleConfig, World } from '../../compiler/oracle/world.ts';
 
 export const NODE = 'node-a';
 
@@ -44,8 +44,12 @@ export function cidr(text: string): Cidr {
   return value;
 }
 
-export function world(resources: readonly Resource[], config: Partial<OracleConfig> = {}): World {
-  return { resources, node: NODE, config: { ...DEFAULT_ORACLE_CONFIG, ...config } };
+export function world(
+  resources: readonly Resource[],
+  config: Partial<OracleConfig> = {},
+  interfaces: readonly HostInterface[] = [],
+): World {
+  return { resources, node: NODE, interfaces, config: { ...DEFAULT_ORACLE_CONFIG, ...config } };
 }
 
 /** `kns.<ns>`: allows everything, hands the namespace's labels down. */
@@ -111,16 +115,32 @@ export function hostEndpoint(
   labels: Labels = {},
   ports: readonly NamedPort[] = [],
 ): HostEndpoint {
+  return hostEndpointOf(name, {
+    labels,
+    expectedIPs: expectedIPs.map(address),
+    profiles: ['projectcalico-default-allow'],
+    ports,
+  });
+}
+
+/** Of NODE; without labels and profiles, found nowhere. */
+export function hostEndpointOf(name: string, part: Partial<HostEndpoint>): HostEndpoint {
   return {
     kind: 'HostEndpoint',
     name,
     node: NODE,
-    labels,
+    labels: {},
     interfaceName: undefined,
-    expectedIPs: expectedIPs.map(address),
-    profiles: ['projectcalico-default-allow'],
-    ports,
+    expectedIPs: [],
+    profiles: [],
+    ports: [],
+    ...part,
   };
+}
+
+/** One of the host's own. */
+export function hostInterface(name: string, addresses: readonly string[] = []): HostInterface {
+  return { name, addresses: addresses.map(address), isWorkload: false };
 }
 
 /** Global where `ns` is undefined. */

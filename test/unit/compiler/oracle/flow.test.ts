@@ -5,7 +5,8 @@ import type { Packet } from '../../../../compiler/model/packet.ts';
 import type { OracleConfig } from '../../../../compiler/oracle/world.ts';
 import { explainFlow } from '../../../../compiler/oracle/explain.ts';
 import { evaluateFlow, findEnd } from '../../../../compiler/oracle/flow.ts';
-import type { FlowDecision, FlowEnd } from '../../../../compiler/oracle/flow.ts';
+import type { FlowDecision } from '../../../../compiler/oracle/flow.ts';
+import type { FlowEnd } from '../../../../compiler/oracle/stage.ts';
 import {
   address,
   cidr,
