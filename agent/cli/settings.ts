@@ -1,6 +1,7 @@
 /** The configuration that a command runs with: reads the file and the environment, takes the flags, refuses whatever is wrong. */
 import { readFileSync } from 'node:fs';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
+import { DEFAULT_HOST_CONFIG } from '../../compiler/nft/host-config.ts';
 import { printConfigIssue, resolveConfig } from '../config/config.ts';
 import type { ConfigInput, ResolvedConfig } from '../config/config.ts';
 import { rowOf, variableOf } from '../config/keys.ts';
@@ -95,5 +96,6 @@ function baseConfig(config: Config): BaseConfig {
     banIpip: !config.allowIpipPacketsFromWorkloads,
     vxlanPort: config.vxlanPort,
     serviceLoop,
+    host: DEFAULT_HOST_CONFIG,
   };
 }

@@ -14,6 +14,8 @@ type Attrs<N extends KernelName> = ValueOf<(typeof EXPRESSIONS)[N]>;
 const META_KEYS = {
   nfproto: k.NFT_META_NFPROTO,
   l4proto: k.NFT_META_L4PROTO,
+  iif: k.NFT_META_IIF,
+  mark: k.NFT_META_MARK,
   iifname: k.NFT_META_IIFNAME,
   oifname: k.NFT_META_OIFNAME,
 } as const;
@@ -83,6 +85,10 @@ const ENCODERS: { readonly [K in Exclude<Expr['kind'], 'foreign'>]: Encoder<K> }
   meta: encoder('meta', 'meta', (e) => ({
     dreg: toKernelRegister(e.dreg),
     key: META_KEYS[e.key],
+  })),
+  'meta-set': encoder('meta-set', 'meta', (e) => ({
+    key: META_KEYS[e.key],
+    sreg: toKernelRegister(e.sreg),
   })),
   payload: encoder('payload', 'payload', (e) => ({
     dreg: toKernelRegister(e.dreg),
@@ -176,7 +182,10 @@ const decoder =
 const DECODERS: { readonly [N in KernelName]: Decoder } = {
   meta: decoder('meta', (a) => {
     const key = keyOf(META_KEYS, a.key);
-    if (key === undefined || a.dreg === undefined) return undefined;
+    if (key === 'mark' && a.sreg !== undefined && a.dreg === undefined) {
+      return { kind: 'meta-set', key, sreg: fromKernelRegister(a.sreg) };
+    }
+    if (key === undefined || a.dreg === undefined || a.sreg !== undefined) return undefined;
     return { kind: 'meta', key, dreg: fromKernelRegister(a.dreg) };
   }),
   payload: decoder('payload', ({ offset, lenBytes, ...a }) => {

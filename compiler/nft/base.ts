@@ -23,22 +23,26 @@ import {
   l4proto,
   lookupLoads,
   metaNfproto,
-  rangeMatch,
   verdict,
   vmap,
 } from './exprs.ts';
 import type { IfnameKey } from './exprs.ts';
-import { deny } from './lower-chain.ts';
+import { DEFAULT_HOST_CONFIG } from './host-config.ts';
+import type { HostConfig } from './host-config.ts';
 import type { DenyAction, LoweredChain } from './lower-chain.ts';
-import type {
-  BaseHook,
-  DataType,
-  Expr,
-  NftCounter,
-  NftElement,
-  NftRule,
-  NftSet,
-} from './program.ts';
+import type { BaseHook, Expr, NftCounter, NftElement, NftRule, NftSet } from './program.ts';
+import {
+  ACCEPT,
+  acceptEstablished,
+  base,
+  builtInCounter,
+  chain,
+  count,
+  denied,
+  fixedSet,
+  portMatch,
+  rule,
+} from './rules.ts';
 
 export interface BaseConfig {
   /** Interfaces with such a name belong to workloads: without a known endpoint they are closed. Empty = none. */
@@ -55,6 +59,7 @@ export interface BaseConfig {
   readonly vxlanPort: number;
   /** Forwarded packets to these prefixes found no service; they would loop between us and the router. Empty = none. */
   readonly serviceLoop: { readonly cidrs: readonly Cidr[]; readonly action: DenyAction };
+  readonly host: HostConfig;
 }
 
 export const DEFAULT_BASE_CONFIG: BaseConfig = {
@@ -67,16 +72,13 @@ export const DEFAULT_BASE_CONFIG: BaseConfig = {
   banIpip: true,
   vxlanPort: 4789,
   serviceLoop: { cidrs: [], action: 'drop' },
+  host: DEFAULT_HOST_CONFIG,
 };
 
-const RAW_PRIORITY = -300;
-const UDP = 17;
-const IPIP = 4;
-
-function fixedSet(name: string, key: readonly DataType[], verdictMap = false): NftSet {
-  const kind = { interval: false, verdictMap, constant: false };
-  return { name, key, ...kind, comment: undefined, origin: `dispatch ${name}` };
-}
+/** Before connection tracking, which is at -200. */
+export const RAW_PRIORITY = -300;
+export const UDP = 17;
+export const IPIP = 4;
 
 /** Dispatch: what changes when a local endpoint comes, moves or goes. */
 export const DISPATCH = {
@@ -112,7 +114,7 @@ const icmpv6Elements: readonly NftElement[] = ICMPV6_TYPES.map((type) => ({
 /** Everything in the table that does not depend on endpoints and policies. */
 export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
   const chains = [
-    rawPrerouting(),
+    rawPrerouting({ before: [], after: [] }),
     antiSpoofing(),
     preamble('egress', config),
     preamble('ingress', config),
@@ -132,27 +134,30 @@ export function preambleChain(direction: Direction): string {
 
 /** Specification sections 6.2.1 and 6.2.8. */
 function preamble(direction: Direction, config: BaseConfig): LoweredChain {
-  const counters: NftCounter[] = [];
-  const denied = (name: string, match: readonly Expr[]): NftRule => {
+  const counters = new Map<string, NftCounter>();
+  const ban = (name: string, match: readonly Expr[]): NftRule => {
     const counter = builtInCounter(direction, name);
-    counters.push(counter);
-    return rule([...match, ...count(counter), ...deny(config.denyAction)], counter.origin);
+    counters.set(name, counter);
+    return denied(match, counter, config.denyAction);
   };
   const rules = [acceptEstablished(direction)];
-  if (config.dropInvalid) rules.push(denied('invalid-state', ctStateAny(CT_STATE.invalid)));
+  if (config.dropInvalid) rules.push(ban('invalid-state', ctStateAny(CT_STATE.invalid)));
   if (direction === 'egress' && config.banVxlan) {
-    const port = BigInt(config.vxlanPort);
-    rules.push(denied('encapsulation', [...l4proto(UDP), ...rangeMatch('dport', 4, port, port)]));
+    rules.push(ban('encapsulation', portMatch(UDP, config.vxlanPort)));
   }
-  if (direction === 'egress' && config.banIpip) {
-    rules.push(denied('encapsulation', l4proto(IPIP)));
-  }
-  return chain(preambleChain(direction), rules, counters);
+  if (direction === 'egress' && config.banIpip) rules.push(ban('encapsulation', l4proto(IPIP)));
+  return chain(preambleChain(direction), rules, [...counters.values()]);
 }
 
-function rawPrerouting(): LoweredChain {
+/** Rules before and after the look at workloads; after it come only packets of other interfaces. */
+export interface RawRules {
+  readonly before: readonly NftRule[];
+  readonly after: readonly NftRule[];
+}
+
+export function rawPrerouting({ before, after }: RawRules): LoweredChain {
   const match = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
-  const rules = [rule([...match, goTo('anti-spoofing')], 'anti-spoofing')];
+  const rules = [...before, rule([...match, goTo('anti-spoofing')], 'anti-spoofing'), ...after];
   return base('raw-prerouting', { hook: 'prerouting', priority: RAW_PRIORITY }, rules, []);
 }
 
@@ -162,9 +167,8 @@ function rawPrerouting(): LoweredChain {
  */
 function antiSpoofing(): LoweredChain {
   const origin = 'anti-spoofing';
-  const accept = verdict({ kind: 'accept' });
   const own = (family: Family, set: NftSet): NftRule =>
-    rule([...metaNfproto(family), ...lookupLoads(sourceLoads(family), set.name), accept], origin);
+    rule([...metaNfproto(family), ...lookupLoads(sourceLoads(family), set.name), ACCEPT], origin);
   const linkLocal = { family: 6, value: 0xfe80n << 112n, prefixLen: 10 } as const;
   const unspecified = { family: 6, value: 0n, prefixLen: 128 } as const;
   const multicast = { family: 6, value: 0xff02n << 112n, prefixLen: 16 } as const;
@@ -175,9 +179,9 @@ function antiSpoofing(): LoweredChain {
     own(6, DISPATCH.sources6),
     own(4, DISPATCH.sourcePrefixes4),
     own(6, DISPATCH.sourcePrefixes6),
-    rule([...metaNfproto(6), ...cidrMatch('saddr', linkLocal), accept], origin),
+    rule([...metaNfproto(6), ...cidrMatch('saddr', linkLocal), ACCEPT], origin),
     rule(
-      [...icmpv6, ...cidrMatch('saddr', unspecified), ...cidrMatch('daddr', multicast), accept],
+      [...icmpv6, ...cidrMatch('saddr', unspecified), ...cidrMatch('daddr', multicast), ACCEPT],
       origin,
     ),
     rule([...count(counter), verdict({ kind: 'drop' })], origin),
@@ -191,7 +195,7 @@ function sourceLoads(family: Family): (typeof IFNAME_LOADS)['iifname'][] {
 
 function input(config: BaseConfig): LoweredChain {
   const known = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
-  const essential = [...icmpv6Essential(), verdict({ kind: 'accept' })];
+  const essential = [...icmpv6Essential(), ACCEPT];
   const { rules, counters } = dispatch('iifname', 'egress', config);
   const all = [
     rule([...known, ...essential], 'icmpv6-essential'),
@@ -274,8 +278,8 @@ function toHost(config: BaseConfig): LoweredChain {
   const counter = builtInCounter('egress', 'endpoint-to-host');
   const rules = [
     acceptEstablished('egress'),
-    rule([...icmpv6Essential(), verdict({ kind: 'accept' })], 'icmpv6-essential'),
-    rule([...count(counter), ...deny(config.denyAction)], counter.origin),
+    rule([...icmpv6Essential(), ACCEPT], 'icmpv6-essential'),
+    denied([], counter, config.denyAction),
   ];
   return { ...chain('to-host', rules, [counter]), constants: [essentialSet()] };
 }
@@ -286,46 +290,8 @@ function serviceLoop(config: BaseConfig): LoweredChain {
   const counter = builtInCounter('forward', 'service-loop');
   const rules = cidrs.map((cidr) => {
     const match = [...metaNfproto(cidr.family), ...cidrMatch('daddr', cidr)];
-    return rule([...match, ...count(counter), ...deny(action)], counter.origin);
+    return denied(match, counter, action);
   });
   const hook: BaseHook = { hook: 'forward', priority: config.priority + 4 };
   return base('forward-service', hook, rules, [counter]);
-}
-
-function acceptEstablished(direction: string): NftRule {
-  const match = ctStateAny(CT_STATE.established | CT_STATE.related);
-  return rule([...match, verdict({ kind: 'accept' })], `${direction} established`);
-}
-
-function builtInCounter(direction: string, name: string): NftCounter {
-  return {
-    name: `${direction}/${name}`,
-    comment: undefined,
-    origin: `built-in ${direction} ${name}`,
-  };
-}
-
-function count(counter: NftCounter): Expr[] {
-  return [{ kind: 'counter', name: counter.name }];
-}
-
-function rule(exprs: readonly Expr[], origin: string): NftRule {
-  return { exprs, comment: undefined, origin };
-}
-
-function chain(
-  name: string,
-  rules: readonly NftRule[],
-  counters: readonly NftCounter[],
-): LoweredChain {
-  return { chain: { name, base: undefined, rules }, counters, constants: [] };
-}
-
-function base(
-  name: string,
-  hook: BaseHook,
-  rules: readonly NftRule[],
-  counters: readonly NftCounter[],
-): LoweredChain {
-  return { chain: { name, base: hook, rules }, counters, constants: [] };
 }

@@ -263,6 +263,22 @@ export function reversePathFails(): Expr[] {
   ];
 }
 
+/** `fib saddr . iif oif exists`: the way back to the source is through the interface the packet came in by. */
+export function reversePathHolds(): Expr[] {
+  return [
+    { kind: 'fib', flags: ['saddr', 'iif'], result: 'present', dreg: FIRST_REGISTER },
+    compare('eq', hostOrder(1)),
+  ];
+}
+
+/**
+ * `iif 0`: in postrouting, the host itself sent the packet, and does not forward it. The kernel hands the incoming interface on since v5.7
+ * (ip_output in net/ipv4/ip_output.c, ip6_output in net/ipv6/ip6_output.c).
+ */
+export function sentByHost(): Expr[] {
+  return [{ kind: 'meta', key: 'iif', dreg: FIRST_REGISTER }, compare('eq', hostOrder(0))];
+}
+
 /** `fib daddr type local`: the address is the host's own. RTN_LOCAL is 2 (rtnetlink.h), a 4-byte host-order value. */
 export function fibLocal(field: 'saddr' | 'daddr'): Expr[] {
   return [

@@ -61,6 +61,7 @@ type ExprOf<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 
 const EXPR_KEYS: { readonly [K in Expr['kind']]: (expr: ExprOf<K>) => string } = {
   meta: (e) => `${e.key} > ${e.dreg}`,
+  'meta-set': (e) => `${e.key} < ${e.sreg}`,
   payload: (e) => `${e.base} ${e.offset} ${e.lenBytes} > ${e.dreg}`,
   ct: (e) => `${e.key} > ${e.dreg}`,
   fib: (e) => `${e.flags.toSorted().join('.')} ${e.result} > ${e.dreg}`,

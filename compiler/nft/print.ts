@@ -67,6 +67,7 @@ type ExprOf<K extends Expr['kind']> = Extract<Expr, { kind: K }>;
 
 const PRINTERS: { readonly [K in Expr['kind']]: (expr: ExprOf<K>) => string } = {
   meta: (e) => `meta load ${e.key} => ${register(e.dreg)}`,
+  'meta-set': (e) => `meta set ${e.key} with ${register(e.sreg)}`,
   payload: (e) =>
     `payload load ${e.lenBytes}b @ ${e.base} header + ${e.offset} => ${register(e.dreg)}`,
   ct: (e) => `ct load ${e.key} => ${register(e.dreg)}`,

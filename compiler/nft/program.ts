@@ -88,9 +88,11 @@ export type Verdict =
 export type Expr =
   | {
       readonly kind: 'meta';
-      readonly key: 'nfproto' | 'l4proto' | 'iifname' | 'oifname';
+      /** `iif` is 0 where the packet came in by no interface; `mark` is the packet's, a 32-bit number in host order. */
+      readonly key: 'nfproto' | 'l4proto' | 'iif' | 'iifname' | 'oifname' | 'mark';
       readonly dreg: number;
     }
+  | { readonly kind: 'meta-set'; readonly key: 'mark'; readonly sreg: number }
   | {
       readonly kind: 'payload';
       readonly base: 'network' | 'transport';

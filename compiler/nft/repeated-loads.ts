@@ -40,6 +40,7 @@ function registersOf(expr: Expr): { readonly first: number; readonly count: numb
       return { first: expr.dreg, count: 1 };
     case 'bitwise':
       return { first: expr.dreg, count: Math.ceil(expr.mask.length / REGISTER_BYTES) };
+    case 'meta-set':
     case 'cmp':
     case 'range':
     case 'lookup':

@@ -31,8 +31,13 @@ const EXPRS: {
 } = {
   meta: fc.record({
     kind: fc.constant('meta'),
-    key: fc.constantFrom('nfproto', 'l4proto', 'iifname', 'oifname'),
+    key: fc.constantFrom('nfproto', 'l4proto', 'iif', 'iifname', 'oifname', 'mark'),
     dreg: register,
+  }),
+  'meta-set': fc.record({
+    kind: fc.constant('meta-set'),
+    key: fc.constant('mark'),
+    sreg: register,
   }),
   payload: fc.record({
     kind: fc.constant('payload'),

@@ -65,7 +65,11 @@ export const rule = attrs({
 /** The data of each expression, by its kernel name. Registers: 1..4 are 16 bytes, 8..23 are 4 bytes, 0 is the verdict. */
 export const EXPRESSIONS = {
   /** nft_meta_attributes */
-  meta: attrs({ dreg: [k.NFTA_META_DREG, u32be], key: [k.NFTA_META_KEY, u32be] }),
+  meta: attrs({
+    dreg: [k.NFTA_META_DREG, u32be],
+    key: [k.NFTA_META_KEY, u32be],
+    sreg: [k.NFTA_META_SREG, u32be],
+  }),
   /** nft_payload_attributes */
   payload: attrs({
     dreg: [k.NFTA_PAYLOAD_DREG, u32be],

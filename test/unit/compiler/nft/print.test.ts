@@ -11,6 +11,7 @@ import type { Expr, NftChain, NftSet } from '../../../../compiler/nft/program.ts
 /** One row per kind: the table is total, so a kind without a row does not compile. */
 const EXPRS: { readonly [K in Expr['kind']]: readonly [Extract<Expr, { kind: K }>, string] } = {
   meta: [{ kind: 'meta', key: 'oifname', dreg: 20 }, '[ meta load oifname => reg 4 ]'],
+  'meta-set': [{ kind: 'meta-set', key: 'mark', sreg: 8 }, '[ meta set mark with reg 1 ]'],
   payload: [
     { kind: 'payload', base: 'network', offset: 12, lenBytes: 4, dreg: 9 },
     '[ payload load 4b @ network header + 12 => reg 9 ]',
