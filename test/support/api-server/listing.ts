@@ -46,7 +46,7 @@ export class Listing {
       kind: `${resource.kind}List`,
       apiVersion: groupVersion(resource),
       metadata: { resourceVersion: String(rest.version), ...this.#keep(rest.version, left) },
-      items: resource.isCustom ? items : items.map(({ apiVersion: _, kind: __, ...item }) => item),
+      items: resource.isCustom ? items : items.map(withoutType),
     };
   }
 
@@ -73,4 +73,10 @@ export class Listing {
     this.#rests.set(token, { version, objects });
     return { continue: token, remainingItemCount: objects.length };
   }
+}
+
+function withoutType(object: ApiObject): object {
+  return Object.fromEntries(
+    Object.entries(object).filter(([field]) => field !== 'kind' && field !== 'apiVersion'),
+  );
 }
