@@ -247,6 +247,7 @@ NAPI_MODULE_INIT() {
         {"exchange", js_exchange},
         {"startReader", js_start_reader},
         {"close", js_close},
+        {"sendUnixDatagram", js_send_unix_datagram},
     };
     struct instance *instance = calloc(1, sizeof(*instance));
     if (instance == NULL || !set_up_instance(env, instance)) {

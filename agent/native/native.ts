@@ -56,6 +56,12 @@ export interface Native {
   ): number;
   /** Stops the reader if any, cancels waiting exchanges (they resolve with ECANCELED) and closes. Safe to call twice. */
   close(handle: number): void;
+  /**
+   * Sends one datagram to the unix socket at an absolute `path`, or to the abstract name when it starts with `@`. Never blocks:
+   * EAGAIN = the receiver's queue is full. 0 or -errno: ECONNREFUSED or ENOENT nobody receives, EMSGSIZE larger than the send
+   * buffer, EINVAL the path is neither, ENAMETOOLONG.
+   */
+  sendUnixDatagram(path: string, bytes: Uint8Array): number;
 }
 
 const DEFAULT_ADDON = '../../build/picket.node';

@@ -3,11 +3,9 @@
  * and bytes out. Refuses to know: packets, workloads, policies.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { execa } from 'execa';
-import { projectPath } from './tools.ts';
+import { buildTool } from './c-tool.ts';
 
 /** Bytes and the port they leave by or came in at. */
 export interface PortBytes {
@@ -31,7 +29,7 @@ export class Prober {
 
   /** Starts netprobe in the caller's namespaces; it enters others by path. */
   static async start(): Promise<Prober> {
-    const binary = await buildNetprobe();
+    const binary = await buildTool('netprobe');
     return new Prober(spawn(binary, [], { stdio: ['pipe', 'pipe', 'inherit'] }));
   }
 
@@ -98,17 +96,4 @@ export class Prober {
 
 function printSend(packet: PortBytes): string {
   return `send ${packet.port} ${Buffer.from(packet.bytes).toString('hex')}\n`;
-}
-
-/** Compiles when the source is newer. Several test files may do so at once: each renames its own result into place. */
-async function buildNetprobe(): Promise<string> {
-  const source = projectPath('test/tools/netprobe.c');
-  const binary = projectPath('build/test/netprobe');
-  if (existsSync(binary) && statSync(binary).mtimeMs > statSync(source).mtimeMs) return binary;
-  mkdirSync(projectPath('build/test'), { recursive: true });
-  const fresh = `${binary}.${process.pid}`;
-  const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-Werror'];
-  await execa(process.env['CC'] ?? 'cc', [...flags, '-o', fresh, source]);
-  renameSync(fresh, binary);
-  return binary;
 }

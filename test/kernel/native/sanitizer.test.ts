@@ -33,7 +33,9 @@ kernelTest(
   async (t) => {
     t.timeout(170_000);
     await execa(process.execPath, [projectPath('scripts/build-native.ts'), '--sanitize']);
-    const files = ['exchange', 'reader'].map((name) => `test/kernel/native/${name}.test.ts`);
+    const files = ['exchange', 'reader', 'unix-datagram'].map(
+      (name) => `test/kernel/native/${name}.test.ts`,
+    );
     const result = await execa(process.execPath, [projectPath('node_modules/.bin/ava'), ...files], {
       cwd: projectPath('.'),
       all: true,

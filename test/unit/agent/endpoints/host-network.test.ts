@@ -81,6 +81,7 @@ class Host {
         return 0;
       },
       close: () => undefined,
+      sendUnixDatagram: () => 0,
     };
   }
 }

@@ -18,6 +18,7 @@ function scripted(answers: Partial<Native>): { native: Native; calls: unknown[][
     exchange: async () => ({ errno: 0, bytes: new Uint8Array([1]) }),
     startReader: () => 0,
     close: () => undefined,
+    sendUnixDatagram: () => 0,
   };
   const native = Object.fromEntries(
     Object.entries({ ...defaults, ...answers }).map(([name, fn]) => [
