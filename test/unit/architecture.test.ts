@@ -86,8 +86,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'agent/obs': ['agent'],
   'agent/runner': [...COMPILER, ...AGENT, 'agent/native'],
+  // What the running agent tells of itself, and the client that asks.
+  'agent/control': [...COMPILER, ...AGENT, 'agent/native', 'agent/runner'],
   // The composition root: the only place that chooses implementations.
-  'agent/cli': [...COMPILER, ...AGENT, 'agent/native', 'agent/runner'],
+  'agent/cli': [...COMPILER, ...AGENT, 'agent/control', 'agent/native', 'agent/runner'],
   // The man page and the completion are made from the command tree.
   scripts: ['agent/cli', 'scripts/package'],
   'scripts/package': ['agent/config'],
