@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { applyCommand } from './apply.ts';
+import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { compileCommand } from './compile.ts';
 import { configCommand } from './config.ts';
@@ -25,6 +26,7 @@ export function program(): Command {
       'after',
       `
 Start here:
+  picket check                                         can this machine enforce, is anything in the way?
   picket lint    --manifests DIR                       is it valid?
   picket compile --manifests DIR --node NAME --emit ir what would be enforced?
   picket apply   --manifests DIR --node NAME           enforce it
@@ -43,6 +45,7 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
     explainCommand(),
     testCommand(),
     configCommand(),
+    checkCommand(),
     cleanupCommand(),
   ]) {
     root.addCommand(command);

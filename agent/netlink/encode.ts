@@ -53,6 +53,8 @@ export interface BatchOptions {
   readonly firstSeq: number;
   /** The batch is refused (ERESTART) unless the ruleset has this generation. */
   readonly genId?: number | undefined;
+  /** The kernel checks everything and then takes it back. Source: nfnetlink_rcv_batch, which commits only at BATCH_END. */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** An operation that cannot be put into bytes. */
@@ -92,7 +94,7 @@ export function encodeBatch(ops: readonly NftOp[], options: BatchOptions): Batch
     }
   }
   batch.askForAck();
-  batch.frame(k.NFNL_MSG_BATCH_END, undefined);
+  if (options.dryRun !== true) batch.frame(k.NFNL_MSG_BATCH_END, undefined);
   const { opOfMessage } = batch;
   return {
     bytes: batch.writer.finish(),

@@ -66,6 +66,8 @@ export type CommitResult =
 export interface CommitOptions {
   /** The ruleset generation the operations were planned against; another one refuses the batch with ERESTART. */
   readonly genId?: number | undefined;
+  /** Only ask whether the kernel would take it: nothing is changed, and nobody is told. */
+  readonly dryRun?: boolean | undefined;
 }
 
 const EINVAL = 22;
@@ -90,7 +92,7 @@ export async function commit(
   const firstSeq = nextSeq;
   let batch: Batch;
   try {
-    batch = encodeBatch(ops, { firstSeq, genId: options.genId });
+    batch = encodeBatch(ops, { firstSeq, ...options });
   } catch (error) {
     if (!(error instanceof OpEncodeError)) throw error;
     const ack: Ack = { seq: 0, errno: EINVAL, extAck: error.message, offset: undefined };

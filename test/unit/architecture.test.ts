@@ -17,6 +17,7 @@ const COMPILER = [
 ];
 const AGENT = [
   'agent',
+  'agent/check',
   'agent/dataplane',
   'agent/endpoints',
   'agent/engine',
@@ -83,6 +84,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'agent/netlink/schema',
     'agent/obs',
     'agent/store',
+  ],
+  // The host preflight.
+  'agent/check': [
+    ...MODEL,
+    'compiler/nft',
+    'agent',
+    'agent/config',
+    'agent/endpoints',
+    'agent/native',
+    'agent/netlink',
   ],
   'agent/obs': ['agent'],
   'agent/runner': [...COMPILER, ...AGENT, 'agent/native'],
