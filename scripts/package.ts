@@ -18,14 +18,13 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import manifest from '../package.json' with { type: 'json' };
 import { program } from '../agent/cli/program.ts';
-import { bundleAgent } from './package/bundle.ts';
+import { LIB, agentFiles } from './package/agent-files.ts';
 import { bashCompletion } from './package/completion.ts';
 import { manPage } from './package/man.ts';
 import { dependsOf } from './package/needs.ts';
 import { checksums, installedKiB, writeTree, type Entry } from './package/tree.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const LIB = '/usr/lib/picket';
 const DOC = '/usr/share/doc/picket';
 
 /** Debian's names of the architectures that Node.js comes for. */
@@ -66,20 +65,15 @@ async function makePackage(folder: string): Promise<string> {
 
 /** Everything that is installed. */
 async function contents(stage: string): Promise<Entry[]> {
-  const node = join(stage, 'node');
-  const nodePackage = join(ROOT, `node_modules/node-linux-${process.arch}`);
-  run('strip', ['--strip-unneeded', '-o', node, join(nodePackage, 'bin/node')]);
-  const bundle = await bundleAgent(ROOT);
+  const { entries, licences, nodePackage } = await agentFiles(ROOT, stage);
   const changelog = gzipSync(readFileSync(join(ROOT, 'CHANGELOG.md')), { level: 9 });
   const tree = program();
   const manual = gzipSync(manPage(tree, manifest.version, new Date(Number(EPOCH) * 1000)), {
     level: 9,
   });
   return [
-    { to: `${LIB}/bin/node`, from: node, mode: 0o755 },
+    ...entries,
     { to: `${LIB}/bin/picket`, from: join(ROOT, 'bin/picket'), mode: 0o755 },
-    { to: `${LIB}/agent/cli/main.mjs`, content: bundle.text },
-    { to: `${LIB}/build/picket.node`, from: join(ROOT, 'build/picket.node') },
     { to: '/usr/bin/picket', link: '../lib/picket/bin/picket' },
     { to: '/etc/picket/picket.yaml', from: join(ROOT, 'packaging/picket.yaml') },
     { to: '/etc/picket/policies', folder: true },
@@ -88,7 +82,7 @@ async function contents(stage: string): Promise<Entry[]> {
     { to: '/usr/share/man/man8/picket.8.gz', content: manual },
     { to: '/usr/share/bash-completion/completions/picket', content: bashCompletion(tree) },
     { to: `${DOC}/changelog.gz`, content: changelog },
-    { to: `${DOC}/copyright`, content: copyright(nodePackage, bundle.licences) },
+    { to: `${DOC}/copyright`, content: copyright(nodePackage, licences) },
   ];
 }
 
