@@ -5,10 +5,12 @@
 import type { IrPolicy, IrRule } from '../ir/ir.ts';
 import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
+import type { PolicyStage } from '../calc/resolved.ts';
 import { goTo, jump, verdict } from './exprs.ts';
+import { setMark } from './mark.ts';
 import { lowerTests } from './lower-tests.ts';
 import type { ConstantSet, PartsOf } from './lower-tests.ts';
-import { identityHash, layer, objectName } from './names.ts';
+import { identityHash, objectName } from './names.ts';
 import type { Expr, NftChain, NftCounter, NftRule } from './program.ts';
 
 /** What denied packets meet. */
@@ -29,8 +31,20 @@ export interface LoweredChain {
   readonly constants: readonly ConstantSet[];
 }
 
-export interface LowerContext {
+/** Which packets come through chains and sections, and what becomes of the denied ones. */
+export interface Layer {
+  /** `ingress`, `egress`, `host-ingress`, …: what the names of sections and counters begin with. */
+  readonly name: string;
+  readonly direction: Direction;
+  readonly family: Family;
   readonly denyAction: DenyAction;
+}
+
+export interface LowerContext {
+  /** The configured one. */
+  readonly denyAction: DenyAction;
+  /** One bit of the packet mark. */
+  readonly acceptMark: number;
   readonly partsOf: PartsOf;
   /** Origins of rules that the kernel refused: they match nothing (allow, pass, log) or everything (deny). */
   isRefused(origin: string): boolean;
@@ -63,9 +77,26 @@ export interface LoweredPolicy extends LoweredChain {
   readonly isInlined: boolean;
 }
 
-export function lowerPolicyChain(policy: IrPolicy, context: LowerContext): LoweredPolicy {
+/**
+ * A policy's chain is the same in all layers of a direction and family, but where denied packets cannot meet what is configured, as no
+ * packet can be rejected after routing.
+ */
+export function policyLayer(
+  { direction, family, denyAction }: Layer,
+  context: LowerContext,
+): string {
+  return `${direction}${family}${denyAction === context.denyAction ? '' : `-${denyAction}`}`;
+}
+
+export function lowerPolicyChain(
+  policy: IrPolicy,
+  stage: PolicyStage,
+  layer: Layer,
+  context: LowerContext,
+): LoweredPolicy {
   const counters = new Map<string, NftCounter>();
   const constants: ConstantSet[] = [];
+  const allow = ALLOW[stage](context.acceptMark);
   const rules = policy.rules.flatMap((rule) => {
     const origin = ruleOrigin(policy.id, policy.direction, rule.index);
     const effective = isRefused(rule, origin, context) ? failClosed(rule) : rule;
@@ -75,7 +106,7 @@ export function lowerPolicyChain(policy: IrPolicy, context: LowerContext): Lower
     const { partsOf } = context;
     const lowered = lowerTests(effective.tests, policy.family, partsOf, rule.verdict === 'log');
     constants.push(...lowered.constants);
-    const ending = ruleEnding(effective, counter, context.denyAction);
+    const ending = ruleEnding(effective, counter, allow, layer.denyAction);
     return lowered.alternatives.map((exprs): NftRule => ({
       exprs: [...exprs, ...ending],
       comment: undefined,
@@ -83,7 +114,7 @@ export function lowerPolicyChain(policy: IrPolicy, context: LowerContext): Lower
     }));
   });
   const chain = {
-    name: objectName(layer(policy.direction, policy.family), policy.id),
+    name: objectName(policyLayer(layer, context), policy.id),
     base: undefined,
     rules,
   };
@@ -103,11 +134,25 @@ function failClosed(rule: IrRule): IrRule | undefined {
   return rule.verdict === 'deny' ? { ...rule, tests: [] } : undefined;
 }
 
-function ruleEnding(rule: IrRule, counter: NftCounter, denyAction: DenyAction): Expr[] {
+const ACCEPT = verdict({ kind: 'accept' });
+
+/** What allowing does, by stage: later stages have to learn of what an early one allowed. */
+const ALLOW: Readonly<Record<PolicyStage, (mark: number) => readonly Expr[]>> = {
+  tracked: () => [ACCEPT],
+  'pre-dnat': (mark) => [...setMark(mark), ACCEPT],
+  untracked: (mark) => [...setMark(mark), { kind: 'notrack' }, ACCEPT],
+};
+
+function ruleEnding(
+  rule: IrRule,
+  counter: NftCounter,
+  allow: readonly Expr[],
+  denyAction: DenyAction,
+): Expr[] {
   const count: Expr = { kind: 'counter', name: counter.name };
   switch (rule.verdict) {
     case 'allow':
-      return [count, verdict({ kind: 'accept' })];
+      return [count, ...allow];
     case 'deny':
       return [count, ...deny(denyAction)];
     case 'pass':
@@ -139,8 +184,8 @@ export type Section =
       readonly name: string;
       /** Names of tier sections, in order; a tier that leaves its packets undecided returns. */
       readonly tiers: readonly string[];
-      /** Name of the profiles' section, which decides. */
-      readonly profiles: string;
+      /** Name of the profiles' section, which decides; `undefined` = what no tier decides stays undecided. */
+      readonly profiles: string | undefined;
     }
   | {
       readonly kind: 'tier';
@@ -152,46 +197,42 @@ export type Section =
     }
   | { readonly kind: 'profiles'; readonly name: string; readonly policies: readonly string[] };
 
-export function programSectionName(
-  direction: Direction,
-  family: Family,
-  sections: readonly string[],
-): string {
-  return objectName(layer(direction, family), 'program', identityHash(sections));
+export function programSectionName(layer: Layer, sections: readonly string[]): string {
+  return objectName(layerPrefix(layer), 'program', identityHash(sections));
 }
 
 /** The same tier with the same policies is one chain, whatever program it is in. */
 export function tierSectionName(
-  direction: Direction,
-  family: Family,
+  layer: Layer,
   tier: { readonly name: string; readonly end: string; readonly policies: readonly string[] },
 ): string {
   const hash = identityHash([tier.name, tier.end, tier.policies]);
-  return objectName(layer(direction, family), 'tier', tier.name, hash);
+  return objectName(layerPrefix(layer), 'tier', tier.name, hash);
 }
 
-export function profileSectionName(
-  direction: Direction,
-  family: Family,
-  profiles: readonly string[],
-): string {
-  return objectName(layer(direction, family), 'profiles', identityHash(profiles));
+export function profileSectionName(layer: Layer, profiles: readonly string[]): string {
+  return objectName(layerPrefix(layer), 'profiles', identityHash(profiles));
+}
+
+/** `ingress4`: first part of every section of that layer and family. */
+function layerPrefix({ name, family }: Layer): string {
+  return `${name}${family}`;
 }
 
 /** `policies`: in the order of the section's; those without rules are left out by the caller. */
 export function lowerSection(
   section: Section,
-  direction: Direction,
+  layer: Layer,
   policies: readonly LoweredPolicy[],
-  denyAction: DenyAction,
 ): LoweredChain {
-  const origin = `${direction} ${section.name}`;
+  const origin = `${layer.name} ${section.name}`;
   const call = (to: Expr): NftRule => ({ exprs: [to], comment: undefined, origin });
   if (section.kind === 'program') {
-    const rules = [...section.tiers.map((tier) => call(jump(tier))), call(goTo(section.profiles))];
+    const calls = section.tiers.map((tier) => call(jump(tier)));
+    const rules = section.profiles === undefined ? calls : [...calls, call(goTo(section.profiles))];
     return { chain: { name: section.name, base: undefined, rules }, counters: [], constants: [] };
   }
-  const end = endOf(section, direction, denyAction);
+  const end = endOf(section, layer);
   const inlined = policies.filter(({ isInlined }) => isInlined);
   const rules = policies.flatMap(({ isInlined, chain }) =>
     isInlined ? chain.rules : [call(jump(chain.name))],
@@ -208,13 +249,12 @@ type DecidingSection = Exclude<Section, { readonly kind: 'program' }>;
 /** What happens to a packet that no policy of the section decided; a tier that passes simply returns. */
 function endOf(
   section: DecidingSection,
-  direction: Direction,
-  denyAction: DenyAction,
+  layer: Layer,
 ): { readonly rules: readonly NftRule[]; readonly counters: readonly NftCounter[] } {
   if (section.kind === 'tier' && section.end === 'pass') return { rules: [], counters: [] };
-  const origin = `${direction} ${section.name}`;
-  const counter = { name: endCounter(section, direction), comment: selectedBy(section), origin };
-  const exprs: Expr[] = [{ kind: 'counter', name: counter.name }, ...deny(denyAction)];
+  const origin = `${layer.name} ${section.name}`;
+  const counter = { name: endCounter(section, layer.name), comment: selectedBy(section), origin };
+  const exprs: Expr[] = [{ kind: 'counter', name: counter.name }, ...deny(layer.denyAction)];
   const comment = section.kind === 'tier' ? `end of tier ${section.tier}` : 'no profile allows';
   return { rules: [{ exprs, comment, origin }], counters: [counter] };
 }
@@ -230,9 +270,9 @@ function selectedBy(section: DecidingSection): string | undefined {
 }
 
 /** `ingress/end-of-tier/default/<hash>` and `ingress/no-profile/<hash>`: implicit denies, both families together. */
-function endCounter(section: DecidingSection, direction: Direction): string {
+function endCounter(section: DecidingSection, layer: string): string {
   const hash = identityHash(section.policies);
   return section.kind === 'tier'
-    ? objectName(direction, 'end-of-tier', section.tier, hash)
-    : objectName(direction, 'no-profile', hash);
+    ? objectName(layer, 'end-of-tier', section.tier, hash)
+    : objectName(layer, 'no-profile', hash);
 }

@@ -7,7 +7,6 @@
  * bits: a pair with equal digests takes about 2^80 attempts to find (with 48 bits it took two minutes; see names.test.ts).
  */
 import { shortHash } from '../hash.ts';
-import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
 import { MAX_NAME_LENGTH } from './program.ts';
 
@@ -28,11 +27,6 @@ export function objectName(...parts: readonly string[]): string {
 /** Digest of an identity that is too long to spell; equal only for equal identities. */
 export function identityHash(identity: unknown): string {
   return shortHash(JSON.stringify(identity), HASH_LENGTH);
-}
-
-/** `ingress4`: first part of every chain of that direction and family. */
-export function layer(direction: Direction, family: Family): string {
-  return `${direction}${family}`;
 }
 
 /** Chain that a local endpoint's packets enter: `from-shop/web-1`, `to-shop/web-1`. */
