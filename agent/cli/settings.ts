@@ -1,5 +1,6 @@
 /** The configuration that a command runs with: reads the file and the environment, takes the flags, refuses whatever is wrong. */
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
 import { DEFAULT_HOST_CONFIG } from '../../compiler/nft/host-config.ts';
 import { printConfigIssue, resolveConfig } from '../config/config.ts';
@@ -21,12 +22,15 @@ export interface SettingsOptions {
 /** Flags that are keys of the configuration too. */
 export type KeyFlags = ConfigInput['flags'];
 
-/** Throws CommandError with exit code 2 for everything that is wrong, and for required keys that nothing sets. */
+/**
+ * Throws CommandError with exit code 2 for everything that is wrong, and for required keys that are empty; a required `node` that is
+ * empty is the host's name.
+ */
 export function loadSettings(
   options: SettingsOptions & KeyFlags,
   required: readonly ConfigName[],
 ): Config {
-  const { config, issues } = readSettings(options);
+  const { config: said, issues } = readSettings(options);
   if (issues.length > 0) {
     const text = issues.map(printConfigIssue).join('\n');
     throw new CommandError(
@@ -34,6 +38,8 @@ export function loadSettings(
       EXIT.usage,
     );
   }
+  const isNodeOpen = said.node === '' && required.includes('node');
+  const config = isNodeOpen ? { ...said, node: hostNode() } : said;
   for (const name of required) {
     if (config[name] === '') throw new CommandError(missing(name), EXIT.usage);
   }
@@ -63,6 +69,11 @@ function readConfigFile(path: string | undefined): ConfigInput['file'] {
     const message = `reading the configuration ${source}: ${why}`;
     throw new CommandError(message, EXIT.usage, { cause: error });
   }
+}
+
+/** Kubernetes writes node names in lower case. */
+function hostNode(): string {
+  return hostname().replace(/\..*/s, '').toLowerCase();
 }
 
 function missing(name: ConfigName): string {

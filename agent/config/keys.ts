@@ -25,12 +25,13 @@ export const CONFIG_KEYS = {
   node: key(
     text('the name of this node'),
     '',
-    'Name of this node: pods whose spec.nodeName equals it are governed here.',
+    'Name of this node: pods whose spec.nodeName equals it are governed here. Empty: the name of the host, in lower case, up to ' +
+      'its first dot.',
     '--node',
   ),
   manifests: key(
     text('a directory'),
-    '',
+    '/etc/picket/policies',
     'Directory of YAML or JSON manifests, read with its subdirectories.',
     '--manifests',
   ),

@@ -63,11 +63,11 @@ const REFUSED = [
     says: /none\.yaml: ENOENT/,
   },
   {
-    name: 'no node anywhere',
-    args: ['compile', '--emit', 'ir', '-m', '{dir}'],
+    name: 'no directory of manifests',
+    args: ['compile', '--emit', 'ir', '-m', ''],
     files: {},
     env: {},
-    says: /no node: say it with --node, PICKET_NODE, or node in the configuration file/,
+    says: /no manifests: say it with --manifests, PICKET_MANIFESTS, or manifests in the configuration file/,
   },
   {
     name: 'config: an unknown key',

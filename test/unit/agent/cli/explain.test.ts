@@ -153,7 +153,7 @@ const REFUSED = [
   },
   {
     name: 'no directory',
-    args: ['explain', 'shop/web', 'shop/db', 'tcp/80'],
+    args: ['explain', 'shop/web', 'shop/db', 'tcp/80', '-m', ''],
     exitCode: 2,
     says: /no manifests: say it with --manifests/,
   },
