@@ -36,6 +36,8 @@ export const FAULTS = {
   ERR_WATCH_GONE: { retry: 'relist' },
   /** The API server or the way to it failed. */
   ERR_API: { retry: 'backoff' },
+  /** The kubeconfig, or the service account of the pod, cannot be used. */
+  ERR_KUBECONFIG: { retry: 'never' },
 } as const satisfies Record<string, { readonly retry: Retry }>;
 
 export type FaultCode = keyof typeof FAULTS;

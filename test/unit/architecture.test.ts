@@ -23,6 +23,7 @@ const AGENT = [
   'agent/engine',
   'agent/explain',
   'agent/flowlog',
+  'agent/kube',
   'agent/netlink',
   'agent/netlink/schema',
   'agent/obs',
@@ -46,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'compiler/oracle': MODEL,
   agent: [],
   'agent/watch': [...PARSE, 'agent', 'agent/obs'],
+  'agent/kube': [...PARSE, 'agent', 'agent/watch'],
   'agent/config': [...PARSE, 'agent/watch'],
   'agent/store': [...PARSE, 'agent', 'agent/watch', 'agent/obs'],
   'agent/endpoints': [
