@@ -41,8 +41,10 @@ export interface HostInterfaceSpec {
 export interface FabricOptions {
   readonly workloads: readonly WorkloadSpec[];
   readonly hostInterfaces?: readonly HostInterfaceSpec[];
-  /** The router's own addresses. Default 192.0.2.1 and 2001:db8:ffff::1. */
+  /** The router's own addresses, on `lo`. Default 192.0.2.1 and 2001:db8:ffff::1. */
   readonly routerAddresses?: readonly string[];
+  /** The router's own addresses on its interface to the world. Default none. */
+  readonly externalAddresses?: readonly string[];
   /** The router's interface to the world. Default `eth0`. */
   readonly externalIfname?: string;
 }
@@ -241,14 +243,20 @@ export class Fabric {
     const own = options.routerAddresses ?? ['192.0.2.1', '2001:db8:ffff::1'];
     for (const address of own) this.#owners.set(printAddress(requireAddress(address)), 'router');
     await runIp(this.router, ['link set lo up', ...own.map((text) => `addr add ${text} dev lo`)]);
-    await this.#addExternal(options.externalIfname ?? 'eth0');
+    await this.#addExternal(options.externalIfname ?? 'eth0', options.externalAddresses ?? []);
     await this.addHostInterfaces(options.hostInterfaces ?? []);
     await this.addWorkloads(options.workloads);
   }
 
-  async #addExternal(ifname: string): Promise<void> {
+  async #addExternal(ifname: string, own: readonly string[]): Promise<void> {
     const wire = this.#newWire('external');
     await this.#plug([{ ifname, wire }]);
+    const addresses = own.map((text) => printAddress(requireAddress(text)));
+    for (const address of addresses) this.#owners.set(address, 'router');
+    await runIp(
+      this.router,
+      addresses.map((address) => `addr add ${address} dev ${ifname}`),
+    );
     await runIp(
       this.router,
       Object.values(GATEWAYS).flatMap((gateway) => [
