@@ -28,6 +28,8 @@ const PROBES = {
   cc: () => compileAndRun([]),
   /** The C compiler's address sanitizer, at run time too. */
   asan: () => compileAndRun(['-fsanitize=address']),
+  /** The helm command, which renders charts without a cluster. */
+  helm: () => firstError(systemTool('helm') ?? 'helm', ['version']),
   /** The native addon is built and loads. */
   addon: probeAddon,
 } as const satisfies Record<string, Probe>;
