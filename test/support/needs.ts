@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { fetchDebian } from './debian-root.ts';
 import { projectPath, systemTool } from './tools.ts';
 
 /** A probe: `undefined` = available, text = why it is not. */
@@ -32,6 +33,13 @@ const PROBES = {
   helm: () => firstError(systemTool('helm') ?? 'helm', ['version']),
   /** The native addon is built and loads. */
   addon: probeAddon,
+  /** What makes Debian packages: dpkg-deb, and binutils. */
+  packaging: () => lacking('dpkg-deb', 'strip', 'objdump'),
+  /** A clean Debian system to install in; the first probe fetches one from its mirror (see debian-root.ts). */
+  debian: () => probeRoot() ?? lacking('chroot', 'unshare', 'tar') ?? fetchDebian(),
+  bash: () => lacking('bash'),
+  /** Renders man pages. */
+  groff: () => lacking('groff'),
 } as const satisfies Record<string, Probe>;
 
 export type Capability = keyof typeof PROBES;
@@ -71,6 +79,12 @@ function probeRoot(): string | undefined {
   if (process.getuid?.() !== 0) return 'uid is not 0';
   const firstRange = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/);
   return firstRange.join(' ') === '0 0 4294967295' ? undefined : 'inside a user namespace';
+}
+
+/** The first of these commands that the system has not. */
+function lacking(...commands: readonly string[]): string | undefined {
+  const absent = commands.find((name) => systemTool(name) === undefined);
+  return absent === undefined ? undefined : `no ${absent} command`;
 }
 
 /** Runs a system command in a fresh network namespace. */
