@@ -73,6 +73,8 @@ export interface FlowRecord {
   readonly policy?: RecordPolicy;
   readonly implicit?: RecordImplicit;
   readonly staged: readonly RecordStaged[];
+  /** Staged policies were not asked: too many flows at once. */
+  readonly stagedSkipped?: true;
   /** Packets logged. */
   readonly count: number;
   readonly firstTs: string;
@@ -95,7 +97,8 @@ export interface RecordContext {
   readonly meaning: RuleMeaning | undefined;
   /** Of the policy that `meaning` names. */
   readonly tier: string | undefined;
-  readonly staged: readonly RecordStaged[];
+  /** `undefined` = not asked. */
+  readonly staged: readonly RecordStaged[] | undefined;
   readonly suppressed: number;
 }
 
@@ -142,7 +145,8 @@ export function toRecord(flow: Flow, context: RecordContext): FlowRecord {
     src: recordEnd(flow.source, flow.sport, context.source, undefined),
     dst: recordEnd(flow.destination, flow.dport, context.destination, context.service),
     ...whyOf(meaning, context.tier),
-    staged: context.staged,
+    staged: context.staged ?? [],
+    ...(context.staged === undefined ? { stagedSkipped: true } : {}),
     count: flow.count,
     firstTs: isoTime(flow.firstMs),
     lastTs: isoTime(flow.lastMs),

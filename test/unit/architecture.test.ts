@@ -80,6 +80,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'compiler/nft',
     'compiler/oracle',
     'agent',
+    'agent/control',
     'agent/explain',
     'agent/native',
     'agent/netlink',

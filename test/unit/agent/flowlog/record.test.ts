@@ -160,6 +160,12 @@ const ROWS: readonly { name: string; flow: Flow; context: RecordContext; out: ob
     context: { ...CONTEXT, staged: [STAGED] },
     out: { staged: [STAGED] },
   },
+  {
+    name: 'staged policies that were not asked',
+    flow: FLOW,
+    context: { ...CONTEXT, staged: undefined },
+    out: { staged: [], stagedSkipped: true },
+  },
 ];
 
 for (const row of ROWS) {

@@ -1,0 +1,103 @@
+/**
+ * Records as JSON lines in a file that is rotated by size: FILE, FILE.1, FILE.2, … Comes in: records. Goes out: whole lines, or none: what a
+ * full disk cut is taken back, counted and told. Nobody waits for the disk.
+ */
+import { open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { BatchQueue, TroubleTeller } from './output.ts';
+import type { FlowOutput, OutputTrouble } from './output.ts';
+import type { FlowRecord } from './record.ts';
+
+export interface FileOutputOptions {
+  readonly path: string;
+  /** A file that has reached this is put aside. */
+  readonly maxBytes: number;
+  /** Files put aside that are kept. */
+  readonly keep: number;
+  readonly trouble: OutputTrouble;
+}
+
+const MAX_WAITING = 20_000;
+const MAX_BATCH = 500;
+
+/** Records name addresses and labels: not for everybody. */
+const FILE_MODE = 0o640;
+
+export function openFileOutput(options: FileOutputOptions): FlowOutput {
+  const file = new RotatedFile(options);
+  const teller = new TroubleTeller(`file ${options.path}`, options.trouble);
+  const queue = new BatchQueue<FlowRecord>({
+    maxItems: MAX_WAITING,
+    maxBatch: MAX_BATCH,
+    deliver: async (batch) => {
+      try {
+        await file.append(batch.map((record) => `${JSON.stringify(record)}\n`).join(''));
+        teller.succeed();
+        return batch.length;
+      } catch (error) {
+        teller.fail((error as Error).message);
+        return 0;
+      }
+    },
+  });
+  return {
+    name: 'file',
+    counts: queue.counts,
+    write: (records) => queue.push(records),
+    close: async () => {
+      await queue.idle();
+      await file.close();
+    },
+  };
+}
+
+class RotatedFile {
+  readonly #options: FileOutputOptions;
+  #handle: FileHandle | undefined;
+  #size = 0;
+
+  constructor(options: FileOutputOptions) {
+    this.#options = options;
+  }
+
+  /** All of it or, when that fails, nothing. Throws what the system says. */
+  async append(text: string): Promise<void> {
+    if (this.#handle !== undefined && this.#size >= this.#options.maxBytes) await this.#rotate();
+    const handle = await this.#open();
+    try {
+      await handle.appendFile(text);
+      this.#size += Buffer.byteLength(text);
+    } catch (error) {
+      // Half a line would spoil the next one.
+      await handle.truncate(this.#size).catch(() => undefined);
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close().catch(() => undefined);
+  }
+
+  async #open(): Promise<FileHandle> {
+    if (this.#handle !== undefined) return this.#handle;
+    const handle = await open(this.#options.path, 'a', FILE_MODE);
+    this.#size = (await handle.stat()).size;
+    this.#handle = handle;
+    return handle;
+  }
+
+  async #rotate(): Promise<void> {
+    const { path, keep } = this.#options;
+    await this.close();
+    if (keep === 0) await rm(path, { force: true });
+    for (let number = keep; number > 0; number--) {
+      const from = number === 1 ? path : `${path}.${number - 1}`;
+      await rename(from, `${path}.${number}`).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
+    }
+  }
+}

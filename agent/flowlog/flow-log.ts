@@ -1,0 +1,288 @@
+/**
+ * The way of a logged packet: kernel, window, record, outputs. Comes in: packets from the log group, resources, rule ids. Goes out: records
+ * to the ring and the outputs, and counts of everything that was lost on the way. Enforcement never waits for it.
+ *
+ *   NflogReader -> FlowWindow --(flush)--> join with RuleBook, EndIndex, Suppression, staged -> FlowRing, outputs
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { policyId } from '../../compiler/model/policy.ts';
+import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
+import { AgentError } from '../errors.ts';
+import type { Scene } from '../explain/scene.ts';
+import type { Native } from '../native/native.ts';
+import { dumpCounters } from '../netlink/request.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
+import { NETLINK_NETFILTER } from '../netlink/uapi.generated.ts';
+import type { Log } from '../obs/log.ts';
+import type { StoreChange } from '../store/store.ts';
+import { EndIndex } from './end-index.ts';
+import type { End } from './end-index.ts';
+import { NflogReader } from './nflog-reader.ts';
+import type { FlowOutput } from './output.ts';
+import { toRecord } from './record.ts';
+import type { FlowRecord, RecordStaged } from './record.ts';
+import type { FlowRing } from './ring.ts';
+import { RuleBook } from './rule-book.ts';
+import { readRuleFile, writeRuleFile } from './rule-file.ts';
+import { judgeStaged, stagedScene } from './staged.ts';
+import { Suppression } from './suppression.ts';
+import type { CounterPackets } from './suppression.ts';
+import { FlowWindow } from './window.ts';
+import type { Flow } from './window.ts';
+
+export interface FlowLogParts {
+  readonly native: Native;
+  readonly netns: string;
+  readonly node: string;
+  readonly group: number;
+  readonly flushMs: number;
+  /** Where rule ids outlive a restart. */
+  readonly ruleFile: string;
+  readonly ring: FlowRing;
+  readonly outputs: readonly FlowOutput[];
+  /** Everything that there is now, for what staged policies would do. */
+  readonly scene: () => Scene;
+  readonly log: Log;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** For metrics and status; packets unless said otherwise. */
+export interface FlowLogCounts {
+  readonly received: number;
+  /** Logged by the kernel, and lost before they came here. */
+  readonly lost: number;
+  /** Of flows for which the window had no room. */
+  readonly dropped: number;
+  readonly suppressed: number;
+  /** Records made. */
+  readonly records: number;
+  /** Records by output. */
+  readonly outputs: Readonly<Record<string, { readonly written: number; readonly lost: number }>>;
+}
+
+const MAX_FLOWS = 100_000;
+const COPY_RANGE_BYTES = 128;
+/** Policies whose tier is remembered. */
+const MAX_TIERS = 100_000;
+const RULE_LIMITS = { retentionMs: 3_600_000, maxRetired: 20_000 };
+/** Waiting times between attempts to read the log group. */
+const RETRY_MS = [1_000, 5_000, 30_000];
+/** Flows of one flush that staged policies are evaluated for, and the time that this may take. */
+const MAX_STAGED = 200;
+const MAX_STAGED_MS = 50;
+/** Records made in one turn of the event loop. */
+const RECORDS_A_TURN = 500;
+const NOBODY: End = { kind: 'external', namespace: undefined, name: undefined, labels: {} };
+
+export class FlowLog {
+  readonly #parts: FlowLogParts;
+  readonly #window = new FlowWindow(MAX_FLOWS);
+  readonly #rules = new RuleBook(RULE_LIMITS);
+  readonly #ends = new EndIndex();
+  readonly #tiers = new Map<string, string>();
+  readonly #suppression = new Suppression();
+  readonly #stop = new AbortController();
+  #reader: NflogReader | undefined;
+  #counters: NetlinkSocket | undefined;
+  /** Keys of staged policies. */
+  readonly #stagedKeys = new Set<string>();
+  #stagedScene: Scene | undefined;
+  #dropped = 0;
+  #records = 0;
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(parts: FlowLogParts) {
+    this.#parts = parts;
+    this.#rules.load(readRuleFile(parts.ruleFile), parts.now());
+  }
+
+  get counts(): FlowLogCounts {
+    const { received = 0, lost = 0 } = this.#reader?.counts ?? {};
+    const outputs = this.#parts.outputs.map(({ name, counts }) => [name, { ...counts }] as const);
+    return {
+      received,
+      lost,
+      dropped: this.#dropped,
+      suppressed: this.#suppression.total,
+      records: this.#records,
+      outputs: Object.fromEntries(outputs),
+    };
+  }
+
+  /** Whether the kernel's packets are being read. */
+  get isReading(): boolean {
+    return this.#reader !== undefined;
+  }
+
+  takeResource(change: StoreChange): void {
+    this.#ends.take(change, this.#parts.now());
+    this.#stagedScene = undefined;
+    this.#stagedKeys.delete(change.key);
+    if (change.op !== 'put' || change.resource.kind !== 'Policy') return;
+    const { staged, tier } = change.resource;
+    if (staged) this.#stagedKeys.add(change.key);
+    this.#noteTier(policyId(change.resource), tier);
+  }
+
+  /** Tiers of policies that are gone are remembered for late records. */
+  #noteTier(policy: string, tier: string): void {
+    this.#tiers.delete(policy);
+    this.#tiers.set(policy, tier);
+    const [oldest] = this.#tiers.keys();
+    if (this.#tiers.size > MAX_TIERS && oldest !== undefined) this.#tiers.delete(oldest);
+  }
+
+  /** Rules that the kernel has from now on, and those that it no longer has (`undefined`). */
+  takeRules(changes: ReadonlyMap<string, RuleMeaning | undefined>): void {
+    for (const [id, meaning] of changes) {
+      if (meaning === undefined) this.#rules.retire(id, this.#parts.now());
+      else this.#rules.put(id, meaning);
+    }
+  }
+
+  /** Reads and writes until `close`. */
+  start(): void {
+    this.#done = this.#run();
+  }
+
+  /** Writes what was gathered and lets go. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+    await this.#flush();
+    this.#reader?.close();
+    this.#counters?.close();
+    await Promise.all(this.#parts.outputs.map((output) => output.close()));
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    await this.#open();
+    while (!signal.aborted) {
+      await delay(this.#parts.flushMs, undefined, { signal }).catch(() => undefined);
+      if (!signal.aborted) await this.#flush();
+    }
+  }
+
+  /** Tries until the group can be read. */
+  async #open(): Promise<void> {
+    const { native, netns, group, log } = this.#parts;
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        this.#counters ??= NetlinkSocket.open(native, {
+          protocol: NETLINK_NETFILTER,
+          netnsPath: netns,
+        });
+        this.#suppression.begin(await this.#readCounters());
+        this.#reader = await NflogReader.open(native, {
+          netnsPath: netns,
+          group,
+          copyRangeBytes: COPY_RANGE_BYTES,
+          onPacket: (view) => this.#window.add(view, this.#parts.now()),
+        });
+        return;
+      } catch (error) {
+        if (!(error instanceof AgentError)) throw error;
+        if (failures === 0) log.warn({ error: error.message }, 'no flow logs yet, trying again');
+        const waitMs = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 0;
+        await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #readCounters(): Promise<CounterPackets> {
+    if (this.#counters === undefined) return new Map();
+    const values = await dumpCounters(this.#counters);
+    return new Map([...values].map(([name, { packets }]) => [name, packets]));
+  }
+
+  async #flush(): Promise<void> {
+    const nowMs = this.#parts.now();
+    this.#rules.expire(nowMs);
+    if (this.#rules.isChanged) await this.#saveRules();
+    if (this.#window.size === 0) return;
+    // The counters first: what is logged after that is told with the next flush, never twice.
+    const values = await this.#readCounters().catch(() => undefined);
+    const { flows, dropped } = this.#window.take();
+    this.#dropped += dropped;
+    const suppressed = this.#suppressedOf(flows, values);
+    const budget = { flows: MAX_STAGED, endMs: nowMs + MAX_STAGED_MS };
+    for (let at = 0; at < flows.length; at += RECORDS_A_TURN) {
+      const records = flows
+        .slice(at, at + RECORDS_A_TURN)
+        .map((flow) => this.#recordOf(flow, suppressed, budget));
+      this.#hand(records);
+      await delay(0);
+    }
+  }
+
+  #hand(records: readonly FlowRecord[]): void {
+    this.#records += records.length;
+    for (const record of records) this.#parts.ring.add(record);
+    for (const output of this.#parts.outputs) output.write(records);
+  }
+
+  /** By counter name; each is taken by the first record of its rule. */
+  #suppressedOf(flows: readonly Flow[], values: CounterPackets | undefined): Map<string, number> {
+    if (values === undefined) return new Map();
+    const logged = new Map<string, number>();
+    for (const { ruleId, count } of flows) {
+      const counter = this.#rules.find(ruleId)?.counter;
+      if (counter !== undefined) logged.set(counter, (logged.get(counter) ?? 0) + count);
+    }
+    return new Map(this.#suppression.take(values, logged));
+  }
+
+  #recordOf(flow: Flow, suppressed: Map<string, number>, budget: StagedBudget): FlowRecord {
+    const { node, now } = this.#parts;
+    const { source, destination, protocol, dport, lastMs } = flow;
+    const meaning = this.#rules.find(flow.ruleId);
+    const counter = meaning?.counter ?? '';
+    const ends = this.#ends;
+    const from = source === undefined ? NOBODY : ends.endOf(source, lastMs);
+    const to = destination === undefined ? NOBODY : ends.endOf(destination, lastMs, from.namespace);
+    const hasService = destination !== undefined && protocol !== undefined && dport !== undefined;
+    const record = toRecord(flow, {
+      node,
+      nowMs: now(),
+      source: from,
+      destination: to,
+      service: hasService ? ends.serviceOf(destination, protocol, dport) : undefined,
+      meaning,
+      tier: meaning?.cause.kind === 'rule' ? this.#tiers.get(meaning.cause.policy) : undefined,
+      staged: this.#stagedOf(flow, meaning, budget),
+      suppressed: suppressed.get(counter) ?? 0,
+    });
+    suppressed.delete(counter);
+    return record;
+  }
+
+  /** `undefined` = there was no time for it. */
+  #stagedOf(
+    flow: Flow,
+    meaning: RuleMeaning | undefined,
+    budget: StagedBudget,
+  ): RecordStaged[] | undefined {
+    const direction = meaning?.direction ?? 'forward';
+    if (direction === 'forward' || meaning?.verdict === 'log') return [];
+    if (this.#stagedKeys.size === 0) return [];
+    if (budget.flows-- <= 0 || this.#parts.now() > budget.endMs) return undefined;
+    this.#stagedScene ??= stagedScene(this.#parts.scene());
+    return judgeStaged(this.#stagedScene, flow, direction);
+  }
+
+  async #saveRules(): Promise<void> {
+    try {
+      await writeRuleFile(this.#parts.ruleFile, this.#rules.save());
+    } catch (error) {
+      this.#parts.log.warn({ error: String(error) }, 'rule ids of flow logs are not saved');
+    }
+  }
+}
+
+interface StagedBudget {
+  flows: number;
+  readonly endMs: number;
+}

@@ -1,0 +1,87 @@
+/** Records as lines for people. Refuses to know colours and terminals. */
+import type { FlowRecord, RecordEnd, RecordStaged } from './record.ts';
+
+/** `10:15:02 DENY ingress shop/web -> shop/db tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3`. */
+export function printCompact(record: FlowRecord): string {
+  return [
+    record.lastTs.slice(11, 19),
+    record.verdict.toUpperCase().padEnd(5),
+    (record.direction ?? '?').padEnd(7),
+    `${endName(record.src)} -> ${endName(record.dst)}`,
+    printService(record),
+    printWhy(record),
+    printCounts(record),
+    ...record.staged.map(printStaged),
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+/** As compact, with date, addresses, ports, service, node and rule id. */
+export function printWide(record: FlowRecord): string {
+  const { src, dst, hook = '?', node, ruleId, firstTs, lastTs } = record;
+  const service =
+    dst.service === undefined ? '' : ` (svc ${dst.service.namespace}/${dst.service.name})`;
+  return [
+    lastTs,
+    node,
+    record.verdict.toUpperCase().padEnd(5),
+    `${record.direction ?? '?'}/${hook}`,
+    `${wideEnd(src)} -> ${wideEnd(dst)}${service}`,
+    printService(record),
+    printWhy(record),
+    printCounts(record),
+    ...record.staged.map(printStaged),
+    `first ${firstTs.slice(11, 23)}`,
+    ruleId,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+function endName({ namespace, name, ip, kind }: RecordEnd): string {
+  if (name === undefined) return ip ?? '?';
+  const full = namespace === undefined ? name : `${namespace}/${name}`;
+  // A network set is many addresses: which one is what the reader wants.
+  return kind === 'network-set' ? `${ip ?? '?'} (${full})` : full;
+}
+
+function wideEnd(end: RecordEnd): string {
+  const { ip = '?', port, kind } = end;
+  const address = port === undefined ? ip : ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return end.name === undefined
+    ? address
+    : `${kind} ${endName({ ...end, kind: 'pod' })} ${address}`;
+}
+
+function printService({ proto, icmp, dst, partial }: FlowRecord): string {
+  const cut = partial === true ? ' (partial)' : '';
+  if (icmp !== undefined) return `${proto ?? 'icmp'} ${icmp.type}/${icmp.code}${cut}`;
+  if (proto === undefined) return `unknown protocol${cut}`;
+  return `${dst.port === undefined ? proto : `${proto}/${dst.port}`}${cut}`;
+}
+
+/** What decided. */
+export function printWhy({ policy, implicit, ruleId }: FlowRecord): string {
+  if (policy !== undefined) {
+    const { kind, namespace, name, tier, rule } = policy;
+    const full = namespace === undefined ? name : `${namespace}/${name}`;
+    return `by ${kind} ${full} rule ${rule}${tier === undefined ? '' : ` (tier ${tier})`}`;
+  }
+  if (implicit === undefined) return `by a rule that is gone (${ruleId})`;
+  const { reason, tier, selectedBy } = implicit;
+  const what = reason === 'end-of-tier' ? `end of tier ${tier ?? '?'}` : reason;
+  const who =
+    selectedBy.length === 0 ? '' : `: selected by ${selectedBy.join(', ')}, no rule matched`;
+  return `by ${what}${who}`;
+}
+
+function printCounts({ count, suppressed }: FlowRecord): string {
+  const more = suppressed === 0 ? '' : ` (+${suppressed} suppressed)`;
+  return count === 1 && more === '' ? '' : `x${count}${more}`;
+}
+
+function printStaged({ policy, action, rule }: RecordStaged): string {
+  const where = rule === undefined ? 'at the end of its tier' : `by rule ${rule}`;
+  return `[staged ${policy}: would ${action} ${where}]`;
+}

@@ -1,0 +1,75 @@
+/**
+ * What the agent answers about flows. Comes in: queries with filters. Goes out: the records kept, and those to come, one JSON line each.
+ *
+ *   GET /v1/flows?last=N&since=MS&pod=…          {"next": 17, "records": […]}
+ *   GET /v1/flows/follow?from=17&pod=…           {record} per line, {"lost": N} where the reader was too slow
+ */
+import { json, wrongRequest } from '../control/route.ts';
+import type { ControlRequest, LineSink, Reply, Route } from '../control/route.ts';
+import { FILTER_NAMES, readFilter } from './filter.ts';
+import type { FlowRecord } from './record.ts';
+import type { FlowRing } from './ring.ts';
+
+export const FLOWS_PATH = '/v1/flows';
+export const FOLLOW_PATH = '/v1/flows/follow';
+
+/** The answer at FLOWS_PATH. */
+export interface FlowsAnswer {
+  /** Where to follow from so that none is missing and none comes twice. */
+  readonly next: number;
+  /** Oldest first. */
+  readonly records: readonly FlowRecord[];
+}
+
+export function flowRoutes(ring: FlowRing): readonly Route[] {
+  return [
+    { method: 'GET', path: FLOWS_PATH, handle: (request) => answerFlows(ring, request) },
+    { method: 'GET', path: FOLLOW_PATH, handle: (request) => followFlows(ring, request) },
+  ];
+}
+
+function answerFlows(ring: FlowRing, { query }: ControlRequest): Reply {
+  const filter = filterOf(query);
+  if ('wrong' in filter) return wrongRequest(filter.wrong);
+  const since = numberOf(query, 'since') ?? 0;
+  const last = numberOf(query, 'last') ?? Number.MAX_SAFE_INTEGER;
+  if (Number.isNaN(since) || Number.isNaN(last)) return wrongRequest('since and last are numbers');
+  const found = ring
+    .newest()
+    .filter((record) => filter.test(record) && Date.parse(record.lastTs) >= since);
+  const records = last === 0 ? [] : found.slice(-last);
+  const answer: FlowsAnswer = { next: ring.next, records };
+  return json(answer);
+}
+
+function followFlows(ring: FlowRing, { query }: ControlRequest): Reply {
+  const filter = filterOf(query);
+  if ('wrong' in filter) return wrongRequest(filter.wrong);
+  const from = numberOf(query, 'from') ?? ring.next;
+  if (Number.isNaN(from)) return wrongRequest('from is a number');
+  return {
+    kind: 'lines',
+    follow: (lines) => {
+      const send = (record: FlowRecord): void => sendIf(filter.test, lines, record);
+      for (const record of ring.newest(from)) send(record);
+      const leave = ring.follow(send);
+      lines.signal.addEventListener('abort', leave, { once: true });
+    },
+  };
+}
+
+function sendIf(test: (record: FlowRecord) => boolean, lines: LineSink, record: FlowRecord): void {
+  if (test(record)) lines.send(record);
+}
+
+function filterOf(query: URLSearchParams): ReturnType<typeof readFilter> {
+  const words = FILTER_NAMES.map((name) => [name, query.get(name) ?? undefined] as const);
+  return readFilter(Object.fromEntries(words));
+}
+
+/** `undefined` = not said, NaN = no number. */
+function numberOf(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+}

@@ -1,0 +1,72 @@
+/**
+ * The rule book over a restart: a file of JSON in the run directory. What is in it is believed only as far as it has the right form; without
+ * it, or with a broken one, old ids are unnamed, never misnamed.
+ */
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseRuleId } from '../../compiler/nft/rule-id.ts';
+import type { LoggedCause, RuleMeaning } from '../../compiler/nft/rule-id.ts';
+import type { SavedRule } from './rule-book.ts';
+
+const VERSION = 1;
+const MAX_BYTES = 64 << 20;
+
+export function ruleFilePath(runDirectory: string, name: string): string {
+  return join(runDirectory, `${name}.rules.json`);
+}
+
+/** What was saved; empty where nothing usable is there. */
+export function readRuleFile(path: string): SavedRule[] {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length > MAX_BYTES) return [];
+    const { version, rules } = JSON.parse(bytes.toString()) as Readonly<Record<string, unknown>>;
+    return version === VERSION && Array.isArray(rules) ? rules.flatMap(readSaved) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Replaces the file as a whole. Rejects with what the system says. */
+export async function writeRuleFile(path: string, rules: readonly SavedRule[]): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await writeFile(temporary, JSON.stringify({ version: VERSION, rules }), { mode: 0o640 });
+  await rename(temporary, path);
+}
+
+function readSaved(value: unknown): SavedRule[] {
+  const { id, meaning } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof id !== 'string') return [];
+  const parsed = parseRuleId(id);
+  const read = parsed && readMeaning(meaning);
+  // The id says verdict and direction itself.
+  const isRight = read?.verdict === parsed?.verdict && read?.direction === parsed?.direction;
+  return read === undefined || !isRight ? [] : [{ id, meaning: read }];
+}
+
+function readMeaning(value: unknown): RuleMeaning | undefined {
+  const { verdict, direction, cause, counter } = (value ?? {}) as Partial<RuleMeaning>;
+  const read = readCause(cause);
+  if (verdict === undefined || direction === undefined || read === undefined) return undefined;
+  return typeof counter === 'string' ? { verdict, direction, cause: read, counter } : undefined;
+}
+
+function readCause(cause: unknown): LoggedCause | undefined {
+  const { kind, policy, index, reason, tier, selectedBy } = (cause ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
+  if (kind === 'rule') {
+    if (typeof policy !== 'string' || !Number.isInteger(index)) return undefined;
+    return { kind, policy, index: Number(index) };
+  }
+  if (kind !== 'implicit' || typeof reason !== 'string' || !Array.isArray(selectedBy)) {
+    return undefined;
+  }
+  return {
+    kind,
+    reason: reason as Extract<LoggedCause, { kind: 'implicit' }>['reason'],
+    tier: typeof tier === 'string' ? tier : undefined,
+    selectedBy: selectedBy.map(String),
+  };
+}

@@ -1,0 +1,72 @@
+import test from 'ava';
+import { printCompact, printWide } from '../../../../agent/flowlog/print.ts';
+import type { FlowRecord } from '../../../../agent/flowlog/record.ts';
+import { DENIED } from '../../../support/flow-records.ts';
+
+const { policy: _, ...UNDECIDED } = DENIED;
+
+const ROWS: readonly { name: string; in: FlowRecord; out: string }[] = [
+  {
+    name: 'a policy rule',
+    in: DENIED,
+    out: '03:04:05 DENY  ingress shop/web -> shop/db tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3 (+12 suppressed)',
+  },
+  {
+    name: 'an implicit deny',
+    in: {
+      ...UNDECIDED,
+      count: 1,
+      suppressed: 0,
+      implicit: { reason: 'end-of-tier', tier: 'default', selectedBy: ['np/shop/db', 'gnp/all'] },
+    },
+    out: '03:04:05 DENY  ingress shop/web -> shop/db tcp/5432 by end of tier default: selected by np/shop/db, gnp/all, no rule matched',
+  },
+  {
+    name: 'a built-in deny of ICMP between unknown ends',
+    in: {
+      ...UNDECIDED,
+      direction: 'egress',
+      count: 1,
+      suppressed: 0,
+      proto: 'icmp',
+      icmp: { type: 8, code: 0 },
+      src: { kind: 'external', ip: '198.51.100.1' },
+      dst: { kind: 'network-set', ip: '203.0.113.9', name: 'office' },
+      implicit: { reason: 'unknown-interface', selectedBy: [] },
+    },
+    out: '03:04:05 DENY  egress  198.51.100.1 -> 203.0.113.9 (office) icmp 8/0 by unknown-interface',
+  },
+  {
+    name: 'a rule that is gone, a packet that is cut',
+    in: { ...UNDECIDED, count: 1, suppressed: 0, partial: true, dst: { kind: 'external' } },
+    out: '03:04:05 DENY  ingress shop/web -> ? tcp (partial) by a rule that is gone (Di/np/shop/db/0#0123456789)',
+  },
+  {
+    name: 'staged policies',
+    in: {
+      ...DENIED,
+      verdict: 'allow',
+      count: 1,
+      suppressed: 0,
+      staged: [
+        { policy: 'snp/shop/x', tier: 'default', action: 'deny', rule: 2 },
+        { policy: 'sgnp/y', tier: 'default', action: 'deny' },
+      ],
+    },
+    out: '03:04:05 ALLOW ingress shop/web -> shop/db tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) [staged snp/shop/x: would deny by rule 2] [staged sgnp/y: would deny at the end of its tier]',
+  },
+];
+
+for (const row of ROWS) {
+  test(row.name, (t) => {
+    t.is(printCompact(row.in), row.out);
+  });
+}
+
+test('wide has addresses, ports, the service, the node and the rule id', (t) => {
+  t.is(
+    printWide(DENIED),
+    '2026-01-02T03:04:05.500Z n1 DENY  ingress/forward pod shop/web 10.0.0.1:40000 -> pod shop/db 10.0.0.2:5432 (svc shop/db) ' +
+      'tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3 (+12 suppressed) first 03:04:05.000 Di/np/shop/db/0#0123456789',
+  );
+});
