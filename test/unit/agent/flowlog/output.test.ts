@@ -24,12 +24,7 @@ test('a queue keeps the order, delivers in batches and loses what does not fit',
   queue.push([4, 5, 6, 7, 8]);
   queue.push([]);
   await queue.idle();
-  t.deepEqual(batches, [
-    [1, 2],
-    [3, 4],
-    [5, 6],
-    [7],
-  ]);
+  t.deepEqual(batches, [[1, 2], [3, 4], [5, 6], [7]]);
   t.deepEqual(queue.counts, { written: 7, lost: 1 });
 });
 
