@@ -28,6 +28,7 @@ export class Mirror {
   readonly objects = new Map<string, RawEvent & { op: 'put' }>();
   readonly events: RawEvent[] = [];
   batches = 0;
+  largestBatch = 0;
   last: Batch | undefined;
   /** While set, batches are not taken. */
   isPaused = false;
@@ -90,6 +91,7 @@ export class Mirror {
   async #follow(source: KubernetesSource): Promise<void> {
     for await (const batch of source.watch(this.#stop.signal)) {
       this.batches += 1;
+      this.largestBatch = Math.max(this.largestBatch, batch.events.length);
       this.last = batch;
       this.events.push(...batch.events);
       for (const event of batch.events) {

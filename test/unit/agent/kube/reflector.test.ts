@@ -1,49 +1,21 @@
 import test from 'ava';
 import { Mirror } from '../../../support/api-server/mirror.ts';
+import { ObjectStore } from '../../../support/api-server/object-store.ts';
+import { BUILT_IN } from '../../../support/api-server/resources.ts';
 import { ApiServer } from '../../../support/api-server/server.ts';
-import type { ApiServerOptions, SeenRequest } from '../../../support/api-server/server.ts';
-
-function pod(name: string, labels: object = {}): Record<string, unknown> {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: 'shop', labels },
-    spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] },
-    status: { phase: 'Running', podIP: '10.0.0.1' },
-  };
-}
+import { pod, podKeys, podRequests, withServer } from '../../../support/api-server/with-server.ts';
 
 const PODS = '/Pod';
 
-function keysOf(...names: readonly string[]): string[] {
-  return names.map((name) => `/Pod/shop/${name}`);
-}
-
-async function withServer(
-  use: (server: ApiServer) => Promise<void>,
-  options: ApiServerOptions = {},
-): Promise<void> {
-  const server = await ApiServer.start(options);
-  try {
-    await use(server);
-  } finally {
-    await server.close();
-  }
-}
-
-function podRequests(server: ApiServer): SeenRequest[] {
-  return server.requests.filter(({ path }) => path === '/api/v1/pods');
-}
-
-test('a streaming list is taken, then changes; nothing else is asked for', async (t) => {
+test.serial('a streaming list is taken, then changes; nothing else is asked for', async (t) => {
   await withServer(async (server) => {
     server.put(pod('a'), pod('b'));
     await Mirror.with(server.kubeconfig(), async (mirror) => {
       await mirror.synced();
-      t.deepEqual(mirror.keys(PODS), keysOf('a', 'b'));
+      t.deepEqual(mirror.keys(PODS), podKeys('a', 'b'));
       server.put(pod('c'), pod('a', { app: 'web' }));
       server.store.remove('v1', 'Pod', 'shop', 'b');
-      await mirror.until('changes', () => mirror.keys(PODS).join() === keysOf('a', 'c').join());
+      await mirror.until('changes', () => mirror.keys(PODS).join() === podKeys('a', 'c').join());
       const { object, origin } = mirror.objects.get('/Pod/shop/a') ?? {};
       t.deepEqual((object as { metadata: { labels: object } }).metadata.labels, { app: 'web' });
       t.is(origin?.source, 'api pods shop/a');
@@ -52,3 +24,299 @@ test('a streaming list is taken, then changes; nothing else is asked for', async
     });
   });
 });
+
+test.serial(
+  'a server without streaming lists is asked for pages, then watched from their version',
+  async (t) => {
+    await withServer(
+      async (server) => {
+        server.put(...['a', 'b', 'c', 'd', 'e'].map((name) => pod(name)));
+        const version = String(server.store.version);
+        const limits = { pageSize: 2 };
+        await Mirror.with(
+          server.kubeconfig(),
+          async (mirror) => {
+            await mirror.synced();
+            t.deepEqual(mirror.keys(PODS), podKeys('a', 'b', 'c', 'd', 'e'));
+            const [streaming, ...rest] = podRequests(server).map(({ query }) => query);
+            t.is(streaming?.get('sendInitialEvents'), 'true');
+            t.deepEqual(
+              rest.slice(0, 3).map((query) => [query.get('limit'), query.has('continue')]),
+              [
+                ['2', false],
+                ['2', true],
+                ['2', true],
+              ],
+            );
+            await mirror.until('a watch', () => podRequests(server).length > 4);
+            const watch = podRequests(server)[4]?.query;
+            t.is(watch?.get('resourceVersion'), version);
+            t.is(watch?.get('allowWatchBookmarks'), 'true');
+            t.true(Number(watch?.get('timeoutSeconds')) >= 300);
+            server.put(pod('f'));
+            await mirror.until('a change', () => mirror.objects.has('/Pod/shop/f'));
+          },
+          { limits },
+        );
+      },
+      { hasStreamingLists: false },
+    );
+  },
+);
+
+test.serial(
+  'a continue token that expires starts the list again; nothing is lost, nothing removed',
+  async (t) => {
+    await withServer(
+      async (server) => {
+        server.put(pod('a'), pod('b'), pod('c'));
+        const page = server.listing.page.bind(server.listing);
+        let expired = 0;
+        server.listing.page = (resource, query, matches) => {
+          if (query.has('continue') && resource.plural === 'pods' && expired < 2) {
+            expired += 1;
+            server.listing.expireContinues();
+          }
+          return page(resource, query, matches);
+        };
+        await Mirror.with(
+          server.kubeconfig(),
+          async (mirror) => {
+            await mirror.synced();
+            t.is(expired, 2);
+            t.deepEqual(mirror.keys(PODS), podKeys('a', 'b', 'c'));
+            t.deepEqual(
+              mirror.events.filter(({ op }) => op === 'delete'),
+              [],
+            );
+          },
+          { limits: { pageSize: 1 } },
+        );
+      },
+      { hasStreamingLists: false },
+    );
+  },
+);
+
+test.serial(
+  'a broken watch goes on where it was: what happened meanwhile is told, nothing is listed again',
+  async (t) => {
+    await withServer(async (server) => {
+      server.put(pod('a'), pod('b'));
+      await Mirror.with(server.kubeconfig(), async (mirror) => {
+        await mirror.synced();
+        const before = mirror.events.length;
+        server.cutConnections();
+        server.store.remove('v1', 'Pod', 'shop', 'a');
+        server.put(pod('c'));
+        await mirror.until('changes', () => mirror.keys(PODS).join() === podKeys('b', 'c').join());
+        t.is(mirror.events.length, before + 2);
+        const streamed = podRequests(server).filter(({ query }) => query.has('sendInitialEvents'));
+        t.is(streamed.length, 1);
+        t.true(mirror.isSynced);
+      });
+    });
+  },
+);
+
+for (const hasStreamingLists of [true, false]) {
+  const how = hasStreamingLists ? 'streaming lists' : 'pages';
+  test.serial(
+    `a forgotten version (410) means a new list; only what is gone is removed: ${how}`,
+    async (t) => {
+      await withServer(
+        async (server) => {
+          server.put(pod('a'), pod('b'), pod('c'));
+          await Mirror.with(server.kubeconfig(), async (mirror) => {
+            await mirror.synced();
+            const before = mirror.events.length;
+            server.store.remove('v1', 'Pod', 'shop', 'a');
+            server.store.put(pod('d'));
+            server.store.compact();
+            server.cutConnections();
+            await mirror.until(
+              'follows',
+              () => mirror.keys(PODS).join() === podKeys('b', 'c', 'd').join(),
+            );
+            const told = mirror.events.slice(before).map(({ op, key }) => `${op} ${key}`);
+            t.deepEqual(told.toSorted(), ['delete /Pod/shop/a', 'put /Pod/shop/d']);
+          });
+        },
+        { hasStreamingLists, bookmarkMs: 20 },
+      );
+    },
+  );
+}
+
+test.serial(
+  'an API server that is gone changes nothing; one that comes back behind us is listed',
+  async (t) => {
+    const first = await ApiServer.start({ store: new ObjectStore(BUILT_IN, 90_000) });
+    first.put(pod('a'), pod('b'));
+    const { port, authority } = first;
+    await Mirror.with(first.kubeconfig(), async (mirror) => {
+      try {
+        await mirror.synced();
+        await first.kill();
+        await mirror.until('an issue', () => mirror.issues.length > 0);
+        t.true(mirror.issues.every((text) => text.includes('what was known stays in force')));
+        t.regex(mirror.issues.join('\n'), /^api https:\/\/127\.0\.0\.1:/);
+        t.deepEqual(mirror.keys(PODS), podKeys('a', 'b'));
+        t.true(mirror.isSynced);
+        await withServer(
+          async (second) => {
+            second.put(pod('b', { app: 'new' }), pod('z'));
+            await mirror.until(
+              'follows',
+              () => mirror.keys(PODS).join() === podKeys('b', 'z').join(),
+            );
+            await mirror.until('no issue', () => mirror.issues.length === 0);
+          },
+          { port, authority },
+        );
+      } finally {
+        await first.close();
+      }
+    });
+  },
+);
+
+test.serial('a version that goes back inside a watch means a new list', async (t) => {
+  await withServer(async (server) => {
+    server.put(pod('a'));
+    await Mirror.with(server.kubeconfig(), async (mirror) => {
+      await mirror.synced();
+      const object = { kind: 'Pod', apiVersion: 'v1', metadata: { resourceVersion: '7' } };
+      const text = `${JSON.stringify({ type: 'BOOKMARK', object })}\n`;
+      server.faults.add({ verb: 'watch', plural: 'pods' }, { kind: 'garbage', text });
+      server.cutConnections();
+      const lists = (): number =>
+        podRequests(server).filter(({ query }) => query.has('sendInitialEvents')).length;
+      await mirror.until('a second list', () => lists() === 2);
+      server.put(pod('b'));
+      await mirror.until('follows', () => mirror.keys(PODS).join() === podKeys('a', 'b').join());
+      t.pass();
+    });
+  });
+});
+
+test.serial('a server that never ends its streaming list is asked for pages', async (t) => {
+  await withServer(async (server) => {
+    server.put(pod('a'));
+    server.faults.add({ verb: 'watch', plural: 'pods' }, { kind: 'mute' }, 2);
+    await Mirror.with(server.kubeconfig(), async (mirror) => {
+      await mirror.synced();
+      t.deepEqual(mirror.keys(PODS), podKeys('a'));
+      t.true(podRequests(server).some(({ query }) => query.get('limit') === '500'));
+    });
+  });
+});
+
+test.serial('watches that stay silent end in a new list', async (t) => {
+  await withServer(async (server) => {
+    server.put(pod('a'));
+    await Mirror.with(
+      server.kubeconfig(),
+      async (mirror) => {
+        await mirror.synced();
+        server.faults.add({ verb: 'watch', plural: 'pods' }, { kind: 'mute' }, 3);
+        server.cutConnections();
+        server.put(pod('b'));
+        await mirror.until('follows', () => mirror.objects.has('/Pod/shop/b'));
+        const lists = podRequests(server).filter(({ query }) => query.has('sendInitialEvents'));
+        t.is(lists.length, 2);
+      },
+      { limits: { idleMs: 60 } },
+    );
+  });
+});
+
+test.serial('pages that are too large become smaller', async (t) => {
+  await withServer(
+    async (server) => {
+      const names = Array.from({ length: 40 }, (_, i) => `p${i + 10}`);
+      server.put(...names.map((name) => pod(name, { padding: 'x'.repeat(60) })));
+      await Mirror.with(
+        server.kubeconfig(),
+        async (mirror) => {
+          await mirror.synced();
+          t.deepEqual(mirror.keys(PODS), podKeys(...names));
+          const limits = podRequests(server).map(({ query }) => query.get('limit'));
+          t.true(limits.includes('500') && limits.includes('7'));
+        },
+        { limits: { maxPageBytes: 8_000 } },
+      );
+    },
+    { hasStreamingLists: false },
+  );
+});
+
+test.serial('an event that is too long is refused, told, and costs no memory', async (t) => {
+  await withServer(async (server) => {
+    server.put(pod('a'));
+    await Mirror.with(
+      server.kubeconfig(),
+      async (mirror) => {
+        await mirror.synced();
+        server.put(pod('b', { long: 'x'.repeat(100_000) }));
+        await mirror.until('an issue', () =>
+          mirror.issues.some((text) => text.includes('too large')),
+        );
+        t.deepEqual(mirror.keys(PODS), podKeys('a'));
+        server.put(pod('b'));
+        server.store.compact();
+        await mirror.until('follows', () => mirror.objects.has('/Pod/shop/b'));
+      },
+      { limits: { maxLineBytes: 20_000 } },
+    );
+  });
+});
+
+test.serial('a slow reader holds the server back and loses nothing', async (t) => {
+  await withServer(async (server) => {
+    const names = Array.from({ length: 2000 }, (_, i) => `p${i + 1000}`);
+    server.put(...names.map((name) => pod(name)));
+    await Mirror.with(
+      server.kubeconfig(),
+      async (mirror) => {
+        await mirror.until('the first batch', () => mirror.batches > 0);
+        mirror.isPaused = true;
+        server.store.remove('v1', 'Pod', 'shop', 'p1000');
+        server.put(pod('last'));
+        mirror.isPaused = false;
+        await mirror.until('the last pod', () => mirror.objects.has('/Pod/shop/last'));
+        await mirror.synced();
+        t.deepEqual(mirror.keys(PODS), podKeys('last', ...names.slice(1)));
+        // Room for 50, and each of seven reflectors may come with one more.
+        t.true(mirror.largestBatch <= 57);
+      },
+      { limits: { maxWaiting: 50 } },
+    );
+  });
+});
+
+test.serial(
+  'changes that policy does not read are no events, and finished pods leave',
+  async (t) => {
+    await withServer(async (server) => {
+      server.put(pod('a'));
+      await Mirror.with(server.kubeconfig(), async (mirror) => {
+        await mirror.synced();
+        const before = mirror.events.length;
+        const a = pod('a');
+        server.put({
+          ...a,
+          status: { ...(a['status'] as object), conditions: [{ type: 'Ready' }] },
+        });
+        server.put(pod('b'));
+        await mirror.until('the other pod', () => mirror.objects.has('/Pod/shop/b'));
+        t.deepEqual(
+          mirror.events.slice(before).map(({ key }) => key),
+          podKeys('b'),
+        );
+        server.put({ ...a, status: { phase: 'Succeeded', podIP: '10.0.0.1' } });
+        await mirror.until('it left', () => !mirror.objects.has('/Pod/shop/a'));
+      });
+    });
+  },
+);
