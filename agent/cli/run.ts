@@ -3,15 +3,21 @@ import { Command } from 'commander';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { printRefusal } from '../engine/engine.ts';
 import { loadNative } from '../native/native.ts';
+import type { Native } from '../native/native.ts';
 import { openLog } from '../obs/log.ts';
 import type { Log } from '../obs/log.ts';
+import { takeNotifier } from '../obs/notify.ts';
 import { Agent } from '../runner/agent.ts';
+import { Supervised } from '../runner/supervised.ts';
 import { DirectorySource } from '../watch/directory.ts';
+import type { Config } from '../config/keys.ts';
 import { EXIT } from './exit.ts';
 import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
 import type { ConfiguredOptions, OutputFormat } from './options.ts';
 import { engineConfig, loadSettings } from './settings.ts';
 import { lockNetns } from './lock.ts';
+import { ConfigReload } from './reload.ts';
+import type { ReloadEvents } from './reload.ts';
 import { fromFileIssue, fromFinding, printIssue } from './report.ts';
 import type { ReportedIssue } from './report.ts';
 
@@ -31,7 +37,10 @@ export function runCommand(): Command {
     .addHelpText(
       'after',
       `
-Signals: SIGTERM and SIGINT stop it; the rules stay in force (picket cleanup removes them).
+Signals: SIGTERM and SIGINT stop it; the rules stay in force (picket cleanup removes them). SIGHUP, or a change of the
+configuration file, makes it read the configuration again: one that is wrong is reported, and the one in use stays.
+
+Without flags it governs this host by /etc/picket/picket.yaml and /etc/picket/policies; as a service: systemctl start picket.
 
 Example:
   picket run --manifests /etc/picket/policies --node "$(hostname)" -o json`,
@@ -41,27 +50,86 @@ Example:
     });
 }
 
+/** What lives as long as the process, however often the configuration changes. */
+interface Service {
+  readonly log: Log;
+  readonly native: Native;
+  readonly dataplane: NetlinkDataplane;
+  readonly supervised: Supervised;
+  readonly reload: ConfigReload;
+  readonly output: OutputFormat;
+  /** Aborts when the service is to end. */
+  readonly stop: AbortSignal;
+}
+
 async function run(options: ConfiguredOptions): Promise<number> {
-  const config = loadSettings(options, ['manifests', 'node']);
+  let config: Config | undefined = loadSettings(options, ['manifests', 'node']);
   const log = openLog(options.output);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const { netns } = config;
-  const lock = await lockNetns(netns, (message) => log.warn(message));
   const native = loadNative();
+  const supervised = new Supervised(
+    takeNotifier(process.env, process.pid, (path, bytes) => native.sendUnixDatagram(path, bytes)),
+  );
+  stop.signal.addEventListener('abort', () => supervised.stopping());
+  const lock = await lockNetns(netns, (message) => log.warn(message));
   const dataplane = new NetlinkDataplane(native, netns);
-  const sources = [new DirectorySource(config.manifests)];
-  const engine = engineConfig(config);
+  const reload = new ConfigReload(options, log);
+  const { output } = options;
+  const service = { log, native, dataplane, supervised, reload, output, stop: stop.signal };
   try {
-    const agent = new Agent({ engine, netns, native, dataplane, sources, log, now: Date.now });
-    logEvents(agent, log, options.output);
-    await agent.run(stop.signal);
+    while (config !== undefined) config = await runConfigured(config, service);
     log.info('stopped; the rules stay in force');
     return EXIT.good;
   } finally {
+    reload.close();
     lock.release();
     dataplane.close();
   }
+}
+
+/**
+ * One agent, as long as its configuration is the one to use; answers the one to go on with, `undefined` = none. What the kernel has
+ * stays as it is until the next agent knows better.
+ */
+async function runConfigured(config: Config, service: Service): Promise<Config | undefined> {
+  const { log, native, dataplane, supervised, reload, output, stop } = service;
+  const { netns } = config;
+  const sources = [new DirectorySource(config.manifests)];
+  const engine = engineConfig(config);
+  const agent = new Agent({ engine, netns, native, dataplane, sources, log, now: Date.now });
+  logEvents(agent, log, output);
+  supervised.follow(agent);
+  const over = new AbortController();
+  const signal = AbortSignal.any([stop, over.signal]);
+  const next = reload.next(config, reloadEvents(agent, service), signal);
+  void next.finally(() => over.abort());
+  try {
+    await agent.run(signal);
+  } finally {
+    over.abort();
+  }
+  return stop.aborted ? undefined : next;
+}
+
+function reloadEvents({ state }: Agent, { log, supervised }: Service): ReloadEvents {
+  return {
+    begun: () => {
+      log.info('reading the configuration again');
+      supervised.reload();
+    },
+    unchanged: () => {
+      if (state.configurationError !== undefined) log.info('the configuration is right again');
+      state.configurationError = undefined;
+      supervised.look();
+    },
+    refused: (why) => {
+      state.configurationError = why;
+      log.error({ error: why }, 'not reloaded, the configuration in use stays');
+      supervised.look();
+    },
+  };
 }
 
 function logEvents({ events, engine }: Agent, log: Log, output: OutputFormat): void {

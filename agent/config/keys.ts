@@ -38,17 +38,17 @@ export const CONFIG_KEYS = {
   runDirectory: key(
     text('a directory'),
     '/run/picket',
-    'Directory of the control socket and of what need not survive a reboot. Made when it is missing.',
+    'Directory of the control socket and of what need not survive a reboot. Made when it is missing. Read at the start only.',
   ),
   stateDirectory: key(
     text('a directory'),
     '/var/lib/picket',
-    'Directory of the last good state, which is loaded at boot. Made when it is missing.',
+    'Directory of the last good state, which is loaded at boot. Made when it is missing. Read at the start only.',
   ),
   netns: key(
     text('a file like /run/netns/NAME'),
     '',
-    'Network namespace to work in, as a file like /run/netns/NAME. Empty: our own.',
+    'Network namespace to work in, as a file like /run/netns/NAME. Empty: our own. Read at the start only.',
     '--netns',
   ),
   interfacePrefixes: key(

@@ -71,6 +71,8 @@ export class Agent {
   readonly #wakeup = new Wakeup();
   #network: HostNetworkWatch | undefined;
   #isNetworkStale = true;
+  /** `performance.now()` when the step under way began. */
+  #stepSince: number | undefined;
 
   constructor(parts: AgentParts) {
     const { native, dataplane, netns, log } = parts;
@@ -118,6 +120,11 @@ export class Agent {
     }
   }
 
+  /** For how long a step has been under way, milliseconds, whatever is done to the clock; 0 = none is. */
+  stepMs(): number {
+    return this.#stepSince === undefined ? 0 : performance.now() - this.#stepSince;
+  }
+
   /** Looks for something to apply, soon. */
   wake(): void {
     this.#wakeup.set();
@@ -142,6 +149,7 @@ export class Agent {
       }));
       const findings = this.engine.take(events);
       const issues = newIssues(known, batch.issues);
+      this.state.taken++;
       this.#noteBatch(state, batch);
       this.events.emit('taken', { source: source.name, batch, issues, findings });
       if (this.#isLoaded()) this.wake();
@@ -174,18 +182,25 @@ export class Agent {
 
   async #applyOnce(signal: AbortSignal): Promise<void> {
     const startedMs = this.#parts.now();
+    this.#stepSince = performance.now();
     try {
       if (this.#isNetworkStale && this.#network !== undefined) {
         this.#isNetworkStale = false;
         this.engine.setNetwork(await this.#network.current());
       }
+      // A step compiles before it first waits: what comes later is in the next one.
+      const { taken } = this.state;
       const report = await this.engine.step();
       if (report.more) this.wake();
       this.#sweep.add(report.released);
+      if (!report.more) this.state.enforced = taken;
       this.#noteApply(report, startedMs);
     } catch (error) {
       if (!(error instanceof AgentError || error instanceof ApplyError)) throw error;
+      this.#stepSince = undefined;
       await this.#backOff(error, signal);
+    } finally {
+      this.#stepSince = undefined;
     }
   }
 

@@ -22,6 +22,10 @@ export interface LastApply {
 export interface AgentState {
   readonly startedMs: number;
   readonly sources: readonly SourceState[];
+  /** Batches taken from all sources so far. */
+  taken: number;
+  /** Of these, how many the kernel has: with all before them, and nothing left to send. */
+  enforced: number;
   /** Nothing differs between the kernel and what the sources say. */
   isInSync: boolean;
   /** The last time that anything was committed. */
@@ -31,6 +35,8 @@ export interface AgentState {
   /** Attempts that failed since the last one that did not, and what the last one said. */
   failures: number;
   lastError: string | undefined;
+  /** Why the changed configuration is not used; `undefined` = the one in use is the one that is written. */
+  configurationError: string | undefined;
   /** Changes of our table by others. */
   repairs: number;
   lastRepair: { readonly atMs: number; readonly by: string } | undefined;
@@ -43,11 +49,14 @@ export function newState(names: readonly SourceName[], startedMs: number): Agent
   return {
     startedMs,
     sources: names.map((name) => ({ name, ...fresh })),
+    taken: 0,
+    enforced: 0,
     isInSync: false,
     lastApply: undefined,
     lastSyncMs: undefined,
     failures: 0,
     lastError: undefined,
+    configurationError: undefined,
     repairs: 0,
     lastRepair: undefined,
     quarantined: [],

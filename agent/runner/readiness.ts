@@ -1,0 +1,54 @@
+/**
+ * How the agent is, in one line, and whether whoever waits for its start may go on. Comes in: its state. A start never waits for
+ * something that may never come: an agent that has nothing to enforce, or cannot, is up and says so.
+ */
+import type { AgentState } from './state.ts';
+
+/** A source that has said nothing for so long after the start is waited for in the background, milliseconds. */
+export const PATIENCE_MS = 10_000;
+
+export interface Readiness {
+  /** The start is over, well or badly. */
+  readonly isUp: boolean;
+  /** For people. */
+  readonly status: string;
+}
+
+const STAYS = 'what was in force stays';
+
+/** `endpoints` = governed here; `uptimeMs` since the agent began. */
+export function readinessOf(state: AgentState, endpoints: number, uptimeMs: number): Readiness {
+  const { isUp, status } = conditionOf(state, endpoints, uptimeMs);
+  const { configurationError } = state;
+  if (configurationError === undefined) return { isUp, status };
+  return { isUp, status: `NOT reloaded: ${configurationError}; ${status}` };
+}
+
+function conditionOf(state: AgentState, endpoints: number, uptimeMs: number): Readiness {
+  const { sources, lastError, quarantined } = state;
+  if (lastError !== undefined) {
+    return { isUp: true, status: `not applied, ${STAYS}: ${lastError}` };
+  }
+  const late = sources.find(({ isSynced }) => !isSynced);
+  if (late !== undefined) {
+    const why = late.issues[0]?.message;
+    const status = `waiting for ${late.name}, ${STAYS}${why === undefined ? '' : `: ${why}`}`;
+    return { isUp: why !== undefined || uptimeMs >= PATIENCE_MS, status };
+  }
+  if (sources.every(({ events }) => events === 0)) {
+    return { isUp: true, status: `nothing to enforce yet, ${STAYS}` };
+  }
+  if (!state.isInSync) return { isUp: state.lastSyncMs !== undefined, status: 'applying' };
+  const issues = sources.reduce((sum, source) => sum + source.issues.length, 0);
+  const notes = [
+    ...(issues === 0 ? [] : [`${count(issues, 'file')} not right`]),
+    ...(quarantined.length === 0
+      ? []
+      : [`${count(quarantined.length, 'object')} refused by the kernel, closed meanwhile`]),
+  ];
+  return { isUp: true, status: ['in sync', count(endpoints, 'endpoint'), ...notes].join(', ') };
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
