@@ -1,16 +1,18 @@
 /**
- * The host's links and host routes, read once and then followed by events. Comes in: rtnetlink. Goes out: HostNetwork values. Does not
+ * The host's links, their addresses and host routes, read once and then followed by events. Comes in: rtnetlink. Goes out: HostNetwork values. Does not
  * decide which interface belongs to whom.
  */
 import { isHostCidr, printAddress } from '../../compiler/model/ip.ts';
 import type { Native } from '../native/native.ts';
 import { messages } from '../netlink/message.ts';
-import { dumpLinks, dumpRoutes, readRouteEvent } from '../netlink/route.ts';
-import type { Link, RouteEvent } from '../netlink/route.ts';
+import { dumpAddresses, dumpLinks, dumpRoutes, readRouteEvent } from '../netlink/route.ts';
+import type { Link, LinkAddress, Route, RouteEvent } from '../netlink/route.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import {
   RTN_UNICAST,
+  RTNLGRP_IPV4_IFADDR,
   RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV6_IFADDR,
   RTNLGRP_IPV6_ROUTE,
   RTNLGRP_LINK,
 } from '../netlink/uapi.generated.ts';
@@ -19,30 +21,57 @@ import type { HostNetwork } from './placement.ts';
 const NETLINK_ROUTE = 0;
 
 /**
- * Links and host routes by kernel index; events applied in order. Only routes that can show an endpoint's own interface count: not those
+ * Links, addresses and host routes by kernel index; events applied in order. Only routes that can show an endpoint's own interface count: not those
  * through a gateway (the address is elsewhere), not those to a bridge (others are there too).
  */
 class NetworkState {
   readonly #links = new Map<number, Link>();
   /** Address text to interface index. */
   readonly #routes = new Map<string, number>();
+  /** Interface index to address texts. */
+  readonly #addresses = new Map<number, Set<string>>();
 
   /** True when the event changed something that places endpoints. */
   take(event: RouteEvent): boolean {
-    if (event.kind === 'link') {
-      const { index, name, isUp } = event.link;
-      const before = this.#links.get(index);
-      if (event.op === 'delete') this.#links.delete(index);
-      else this.#links.set(index, event.link);
-      // IPv4 routes of a link that goes down are gone, and nothing tells (fib_sync_down_dev in net/ipv4/fib_semantics.c, v6.12).
-      const hasDropped = (event.op === 'delete' || !isUp) && this.#dropRoutes(index);
-      return hasDropped || (event.op === 'delete' ? before !== undefined : before?.name !== name);
+    const isPut = event.op === 'put';
+    switch (event.kind) {
+      case 'link':
+        return this.#takeLink(event.link, isPut);
+      case 'address':
+        return this.#takeAddress(event.address, isPut);
+      case 'route':
+        return this.#takeRoute(event.route, isPut);
     }
-    const { dst, type } = event.route;
+  }
+
+  #takeLink(link: Link, isPut: boolean): boolean {
+    const { index, name, isUp } = link;
+    const before = this.#links.get(index);
+    if (isPut) this.#links.set(index, link);
+    else {
+      this.#links.delete(index);
+      this.#addresses.delete(index);
+    }
+    // IPv4 routes of a link that goes down are gone, and nothing tells (fib_sync_down_dev in net/ipv4/fib_semantics.c, v6.12).
+    const hasDropped = (!isPut || !isUp) && this.#dropRoutes(index);
+    return hasDropped || (isPut ? before?.name !== name : before !== undefined);
+  }
+
+  #takeAddress({ link, address }: LinkAddress, isPut: boolean): boolean {
+    const text = printAddress(address);
+    const known = this.#addresses.get(link) ?? new Set<string>();
+    if (known.has(text) === isPut) return false;
+    if (isPut) this.#addresses.set(link, known.add(text));
+    else known.delete(text);
+    return true;
+  }
+
+  #takeRoute(route: Route, isPut: boolean): boolean {
+    const { dst, type } = route;
     if (!isHostCidr(dst) || type !== RTN_UNICAST) return false;
     const key = printAddress(dst);
-    const oif = event.route.hasGateway ? undefined : event.route.oif;
-    if (event.op === 'delete') {
+    const oif = route.hasGateway ? undefined : route.oif;
+    if (!isPut) {
       return oif !== undefined && this.#routes.get(key) === oif && this.#routes.delete(key);
     }
     // A replaced route is announced by the new one alone.
@@ -64,7 +93,16 @@ class NetworkState {
       const link = this.#links.get(index);
       if (link !== undefined && link.kind !== 'bridge') hostRoutes.set(address, link.name);
     }
-    return { links: new Set([...this.#links.values()].map(({ name }) => name)), hostRoutes };
+    const addresses = new Map<string, ReadonlySet<string>>();
+    for (const { index, name } of this.#links.values()) {
+      const known = this.#addresses.get(index);
+      if (known !== undefined && known.size > 0) addresses.set(name, new Set(known));
+    }
+    return {
+      links: new Set([...this.#links.values()].map(({ name }) => name)),
+      hostRoutes,
+      addresses,
+    };
   }
 }
 
@@ -73,6 +111,9 @@ async function readState(native: Native, netnsPath: string): Promise<NetworkStat
   const state = new NetworkState();
   try {
     for (const link of await dumpLinks(socket)) state.take({ kind: 'link', op: 'put', link });
+    for (const address of await dumpAddresses(socket)) {
+      state.take({ kind: 'address', op: 'put', address });
+    }
     for (const family of [4, 6] as const) {
       for (const route of await dumpRoutes(socket, family)) {
         state.take({ kind: 'route', op: 'put', route });
@@ -84,13 +125,13 @@ async function readState(native: Native, netnsPath: string): Promise<NetworkStat
   }
 }
 
-/** Links and host routes as they are now. Throws AgentError. */
+/** Links, addresses and host routes as they are now. Throws AgentError. */
 export async function readHostNetwork(native: Native, netnsPath: string): Promise<HostNetwork> {
   const state = await readState(native, netnsPath);
   return state.network();
 }
 
-/** Follows links and routes from its creation on. */
+/** Follows links, addresses and routes from its creation on. */
 export class HostNetworkWatch {
   readonly #native: Native;
   readonly #netnsPath: string;
@@ -108,13 +149,19 @@ export class HostNetworkWatch {
     this.#netnsPath = netnsPath;
     this.#onChange = onChange;
     this.#events = NetlinkSocket.open(native, { protocol: NETLINK_ROUTE, netnsPath });
-    const groups = [RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE];
+    const groups = [
+      RTNLGRP_LINK,
+      RTNLGRP_IPV4_IFADDR,
+      RTNLGRP_IPV6_IFADDR,
+      RTNLGRP_IPV4_ROUTE,
+      RTNLGRP_IPV6_ROUTE,
+    ];
     this.#events.read(groups, (bytes, lost) => {
       this.#take(bytes, lost);
     });
   }
 
-  /** Reads links and routes the first time and after events were lost; otherwise knows them from events. */
+  /** Reads links, addresses and routes the first time and after events were lost; otherwise knows them from events. */
   async current(): Promise<HostNetwork> {
     while (this.#state === undefined) {
       this.#early = [];

@@ -13,7 +13,15 @@ export interface HostNetwork {
   readonly links: ReadonlySet<string>;
   /** Address text to the device of its /32 or /128 route. */
   readonly hostRoutes: ReadonlyMap<string, string>;
+  /** Link to the texts of its addresses; links without any may be missing. */
+  readonly addresses: ReadonlyMap<string, ReadonlySet<string>>;
 }
+
+export const NO_NETWORK: HostNetwork = {
+  links: new Set(),
+  hostRoutes: new Map(),
+  addresses: new Map(),
+};
 
 /** Calico's interface name for a pod: prefix and 11 hex digits of SHA-1 over `<namespace>.<name>`. */
 export function caliInterfaceName(prefix: string, namespace: string, name: string): string {
@@ -36,7 +44,7 @@ interface Claims {
  */
 export class Placements {
   readonly #prefix: string;
-  #network: HostNetwork = { links: new Set(), hostRoutes: new Map() };
+  #network = NO_NETWORK;
   readonly #endpoints = new Map<string, WorkloadEndpoint>();
   readonly #claims = new Map<string, Claims>();
   /** Device to the ids that claim it, in any way. */
@@ -72,6 +80,13 @@ export class Placements {
       return { interfaces: [routed], byAddress: false };
     }
     return { interfaces: ownInterfaces, byAddress: true };
+  }
+
+  /** The device is some endpoint's own. */
+  isOwned(device: string): boolean {
+    return [...(this.#claimants.get(device) ?? [])].some((id) =>
+      this.placementOf(id).interfaces.includes(device),
+    );
   }
 
   /** Ids whose placement may have changed since the last call; they may be gone. */

@@ -4,7 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { Calc } from '../../compiler/calc/calc.ts';
-import type { ResolvedEndpoint, ResolvedPolicy } from '../../compiler/calc/resolved.ts';
+import type {
+  CalcChanges,
+  ResolvedEndpoint,
+  ResolvedHostEndpoint,
+  ResolvedPolicy,
+} from '../../compiler/calc/resolved.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
@@ -15,7 +20,10 @@ import type { Dataplane, Refusal } from '../dataplane/dataplane.ts';
 import { isAdoptable, plan } from '../dataplane/plan.ts';
 import { planStep } from '../dataplane/stage.ts';
 import type { Step } from '../dataplane/stage.ts';
-import { Placements } from '../endpoints/placement.ts';
+import { NOWHERE } from '../../compiler/nft/host-endpoints.ts';
+import type { HostPlacement } from '../../compiler/nft/host-endpoints.ts';
+import { placeHosts } from '../endpoints/host-placement.ts';
+import { NO_NETWORK, Placements } from '../endpoints/placement.ts';
 import type { HostNetwork } from '../endpoints/placement.ts';
 import { AgentError, NEEDED_CAPABILITY } from '../errors.ts';
 import { Store } from '../store/store.ts';
@@ -74,6 +82,12 @@ export class Engine {
   readonly #owned = new OwnedAddresses();
   readonly #policies = new Map<string, ResolvedPolicy>();
   readonly #placements: Placements;
+  readonly #interfacePrefixes: readonly string[];
+  readonly #hosts = new Map<string, ResolvedHostEndpoint>();
+  #hostPlacements: ReadonlyMap<string, HostPlacement> = new Map();
+  #network = NO_NETWORK;
+  /** Something changed that host endpoints are found by. */
+  #isNetworkNew = false;
   #isSynced = false;
   /** The kernel has a table that cannot be changed into ours step by step. */
   #isOtherShape = false;
@@ -83,6 +97,7 @@ export class Engine {
     this.#dataplane = dataplane;
     this.#store = new Store(config.parse);
     this.#calc = new Calc(config.node);
+    this.#interfacePrefixes = config.base.interfacePrefixes;
     this.#placements = new Placements(config.base.interfacePrefixes[0] ?? 'cali');
     this.#compiler = new TableCompiler(this.#table, config.base);
   }
@@ -104,6 +119,17 @@ export class Engine {
     return [...this.#locals.values()];
   }
 
+  /** Host endpoints of this node as last compiled, by name, and which interfaces each has. */
+  hostEndpoints(): {
+    readonly resolved: ResolvedHostEndpoint;
+    readonly placement: HostPlacement;
+  }[] {
+    return [...this.#hosts.values()].map((resolved) => ({
+      resolved,
+      placement: this.#hostPlacements.get(resolved.endpoint.name) ?? NOWHERE,
+    }));
+  }
+
   /** A policy or profile in use, as last compiled. */
   policy(id: string): ResolvedPolicy | undefined {
     return this.#policies.get(id);
@@ -119,9 +145,11 @@ export class Engine {
     });
   }
 
-  /** Links and routes as they are now; endpoints that are found elsewhere move at the next `apply`. */
+  /** Links, addresses and routes as they are now; endpoints that are found elsewhere move at the next `apply`. */
   setNetwork(network: HostNetwork): void {
     this.#placements.setNetwork(network);
+    this.#network = network;
+    this.#isNetworkNew = true;
   }
 
   /** Brings the desired table up to date without touching the kernel. */
@@ -144,9 +172,38 @@ export class Engine {
       if (policy === undefined) this.#policies.delete(id);
       else this.#policies.set(id, policy);
     }
-    this.#compiler.apply(changes, ({ endpoint }) => this.#placements.placementOf(endpoint.id));
-    for (const id of this.#placements.takeAffected()) this.#move(id);
+    const affected = this.#placements.takeAffected();
+    this.#placeHosts(changes, affected.length > 0);
+    this.#compiler.apply(
+      changes,
+      ({ endpoint }) => this.#placements.placementOf(endpoint.id),
+      ({ endpoint }) => this.#hostPlacements.get(endpoint.name) ?? NOWHERE,
+    );
+    for (const id of affected) this.#move(id);
+    for (const name of this.#hosts.keys()) this.#moveHost(name);
     return this.#table;
+  }
+
+  /** Where host endpoints are, anew if something came that may have moved them. */
+  #placeHosts({ hostEndpoints }: CalcChanges, haveWorkloadsMoved: boolean): void {
+    for (const [name, resolved] of hostEndpoints) {
+      if (resolved === undefined) this.#hosts.delete(name);
+      else this.#hosts.set(name, resolved);
+    }
+    const isNew = hostEndpoints.size > 0 || haveWorkloadsMoved || this.#isNetworkNew;
+    this.#isNetworkNew = false;
+    if (!isNew || this.#hosts.size + this.#hostPlacements.size === 0) return;
+    const endpoints = [...this.#hosts.values()].map(({ endpoint }) => endpoint);
+    this.#hostPlacements = placeHosts(endpoints, this.#network, (ifname) =>
+      this.#isWorkloads(ifname),
+    );
+  }
+
+  #isWorkloads(ifname: string): boolean {
+    return (
+      this.#interfacePrefixes.some((prefix) => ifname.startsWith(prefix)) ||
+      this.#placements.isOwned(ifname)
+    );
   }
 
   /** Reads the kernel's table, so that the next `apply` sends only what differs. */
@@ -264,6 +321,12 @@ export class Engine {
     const before = this.#compiler.endpoint(id)?.placement;
     const after = this.#placements.placementOf(id);
     if (before !== undefined && !isDeepStrictEqual(before, after)) this.#compiler.place(id, after);
+  }
+
+  #moveHost(name: string): void {
+    const after = this.#hostPlacements.get(name) ?? NOWHERE;
+    if (isDeepStrictEqual(this.#compiler.hostPlacementOf(name), after)) return;
+    this.#compiler.placeHost(name, after);
   }
 }
 

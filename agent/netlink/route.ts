@@ -1,9 +1,10 @@
 /**
- * Interfaces and routes of a network namespace over rtnetlink: lists and events. An exchange function or received bytes in, plain
+ * Interfaces, their addresses and routes of a network namespace over rtnetlink: lists and events. An exchange function or received bytes in, plain
  * values out. Refuses to know: which interface belongs to whom.
  * Source: linux include/uapi/linux/rtnetlink.h, struct ifinfomsg and struct rtmsg (v6.12).
  */
-import { ADDRESS_BITS, type Cidr, type Family } from '../../compiler/model/ip.ts';
+import { ADDRESS_BITS } from '../../compiler/model/ip.ts';
+import type { Address, Cidr, Family } from '../../compiler/model/ip.ts';
 import { AgentError, syscallError } from '../errors.ts';
 import { NetlinkDecodeError, Writer, type Slice } from './codec.ts';
 import { traceNetlink } from './debug.ts';
@@ -22,6 +23,13 @@ export interface Link {
   readonly isUp: boolean;
 }
 
+/** An address of an interface. */
+export interface LinkAddress {
+  /** Index of the interface. */
+  readonly link: number;
+  readonly address: Address;
+}
+
 /** One route of any table. */
 export interface Route {
   readonly dst: Cidr;
@@ -35,12 +43,14 @@ export interface Route {
   readonly type: number;
 }
 
-/** An event of RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE or RTNLGRP_IPV6_ROUTE. */
+/** An event of RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE or RTNLGRP_IPV6_ROUTE. */
 export type RouteEvent =
   | { readonly kind: 'link'; readonly op: 'put' | 'delete'; readonly link: Link }
+  | { readonly kind: 'address'; readonly op: 'put' | 'delete'; readonly address: LinkAddress }
   | { readonly kind: 'route'; readonly op: 'put' | 'delete'; readonly route: Route };
 
 const IFINFOMSG_BYTES = 16;
+const IFADDRMSG_BYTES = 8;
 const RTMSG_BYTES = 12;
 const AF_UNSPEC = 0;
 /** AF_INET, AF_INET6. */
@@ -51,6 +61,12 @@ const MAX_ATTEMPTS = 8;
 export async function dumpLinks(socket: Exchanger): Promise<Link[]> {
   const received = await dump(socket, k.RTM_GETLINK, AF_UNSPEC, IFINFOMSG_BYTES);
   return received.flatMap((event) => (event.kind === 'link' ? [event.link] : []));
+}
+
+/** Of both families. */
+export async function dumpAddresses(socket: Exchanger): Promise<LinkAddress[]> {
+  const received = await dump(socket, k.RTM_GETADDR, AF_UNSPEC, IFADDRMSG_BYTES);
+  return received.flatMap((event) => (event.kind === 'address' ? [event.address] : []));
 }
 
 /** Routes of every table of one family. */
@@ -67,6 +83,12 @@ export function readRouteEvent(message: Message): RouteEvent | undefined {
       const link = readLink(message.body);
       const op = message.type === k.RTM_NEWLINK ? 'put' : 'delete';
       return link === undefined ? undefined : { kind: 'link', op, link };
+    }
+    case k.RTM_NEWADDR:
+    case k.RTM_DELADDR: {
+      const address = readAddress(message.body);
+      const op = message.type === k.RTM_NEWADDR ? 'put' : 'delete';
+      return address === undefined ? undefined : { kind: 'address', op, address };
     }
     case k.RTM_NEWROUTE:
     case k.RTM_DELROUTE: {
@@ -95,9 +117,30 @@ function readLink(body: Slice): Link | undefined {
   };
 }
 
+/** struct ifaddrmsg: u8 family, prefix length, flags, scope; u32 index. The interface's own address is `local`, where there is one. */
+function readAddress(body: Slice): LinkAddress | undefined {
+  const family = familyOf(body.u8(0));
+  const link = body.u32host(4);
+  const attrs = schema.address.read(body.sub(IFADDRMSG_BYTES, body.bytes.length - IFADDRMSG_BYTES));
+  const own = attrs.local ?? attrs.address;
+  if (family === undefined || own === undefined) return undefined;
+  if (own.length * 8 !== ADDRESS_BITS[family]) {
+    throw new NetlinkDecodeError(`IPv${family} address of ${own.length} bytes`);
+  }
+  return { link, address: { family, value: toNumber(own) } };
+}
+
+function familyOf(addressFamily: number): Family | undefined {
+  return ([4, 6] as const).find((known) => ADDRESS_FAMILY[known] === addressFamily);
+}
+
+function toNumber(bytes: Uint8Array): bigint {
+  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+}
+
 /** struct rtmsg: u8 family, dst_len, src_len, tos, table, protocol, scope, type; u32 flags. */
 function readRoute(body: Slice): Route | undefined {
-  const family = ([4, 6] as const).find((known) => ADDRESS_FAMILY[known] === body.u8(0));
+  const family = familyOf(body.u8(0));
   const prefixLen = body.u8(1);
   const attrs = schema.route.read(body.sub(RTMSG_BYTES, body.bytes.length - RTMSG_BYTES));
   if (family === undefined) return undefined;
@@ -106,9 +149,8 @@ function readRoute(body: Slice): Route | undefined {
   if (prefixLen > bits || dst.length * 8 !== bits) {
     throw new NetlinkDecodeError(`IPv${family} route to ${dst.length} bytes/${prefixLen}`);
   }
-  const value = dst.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
   return {
-    dst: { family, value, prefixLen },
+    dst: { family, value: toNumber(dst), prefixLen },
     oif: attrs.oif,
     hasGateway: attrs.gateway !== undefined || attrs.via !== undefined,
     table: attrs.table ?? body.u8(4),

@@ -2,7 +2,7 @@
  * The fixed part of the table: base chains, dispatch and the built-in denies, by configuration and by which kinds of dispatch are in use.
  * Design section 5, specification sections 6.2.1 to 6.2.8 as far as they concern workloads.
  *
- *   raw-prerouting -300  --> anti-spoofing                        (workload interfaces only)
+ *   raw-prerouting -300  --> anti-spoofing                        (workload interfaces only; put by HostEndpoints, which may add to it)
  *   input             0  --> from-<endpoint>                      workload to its host
  *   input-to-host    +1  --> to-host                              only when pods may not reach their host
  *   forward-egress   +1  --> from-<endpoint>
@@ -114,7 +114,6 @@ const icmpv6Elements: readonly NftElement[] = ICMPV6_TYPES.map((type) => ({
 /** Everything in the table that does not depend on endpoints and policies. */
 export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
   const chains = [
-    rawPrerouting({ before: [], after: [] }),
     antiSpoofing(),
     preamble('egress', config),
     preamble('ingress', config),

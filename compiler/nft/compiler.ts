@@ -5,7 +5,7 @@
  *   vmap from-interface --> from-<endpoint> --> egress4/program/... --> jump egress4/tier/...  --> jump egress4/<policy> ...
  *                                                                   --> goto egress4/profiles/... --> jump egress4/pro/... ...
  */
-import type { CalcChanges, ResolvedEndpoint } from '../calc/resolved.ts';
+import type { CalcChanges, ResolvedEndpoint, ResolvedHostEndpoint } from '../calc/resolved.ts';
 import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
 import { DISPATCH, lowerBase, preambleChain } from './base.ts';
@@ -14,6 +14,8 @@ import { ChainStore } from './chain-store.ts';
 import { elementName, elementsOf } from './dispatch.ts';
 import type { DispatchElement, Placement } from './dispatch.ts';
 import { goTo, jump, metaNfproto } from './exprs.ts';
+import { HostEndpoints, NOWHERE, hostOrigin } from './host-endpoints.ts';
+import type { HostPlacement } from './host-endpoints.ts';
 import { deny, dropRuleOrigins } from './lower-chain.ts';
 import { endpointChain } from './names.ts';
 import { PeerTables, setOrigin } from './peer-tables.ts';
@@ -43,6 +45,7 @@ export class TableCompiler {
   readonly #endpoints = new Map<string, EndpointEntry>();
   /** Dispatch elements; while an interface changes hands, two endpoints refer to the same one. */
   readonly #elements: Refs<DispatchElement>;
+  readonly #hosts: HostEndpoints;
   readonly #refused = new Set<string>();
 
   constructor(table: Table, config: BaseConfig) {
@@ -67,6 +70,13 @@ export class TableCompiler {
     });
     for (const set of Object.values(DISPATCH)) table.putSet(set);
     for (const chain of lowerBase(config)) this.#chains.put(chain);
+    this.#hosts = new HostEndpoints({
+      table,
+      config,
+      chains: this.#chains,
+      programs: this.#programs,
+      isRefused: (origin) => this.#refused.has(origin),
+    });
   }
 
   /** Policy chains lowered so far; for tests that count work. */
@@ -74,8 +84,12 @@ export class TableCompiler {
     return this.#programs.lowered;
   }
 
-  /** `placementOf` says where an endpoint is now. */
-  apply(changes: CalcChanges, placementOf: (endpoint: ResolvedEndpoint) => Placement): void {
+  /** `placementOf` says where a workload is now, `hostPlacementOf` which interfaces a host endpoint has. */
+  apply(
+    changes: CalcChanges,
+    placementOf: (endpoint: ResolvedEndpoint) => Placement,
+    hostPlacementOf: (host: ResolvedHostEndpoint) => HostPlacement = () => NOWHERE,
+  ): void {
     const stale = new Set<string>();
     for (const [id, delta] of changes.sets) {
       if (delta === undefined || !this.#peers.apply(delta)) continue;
@@ -92,6 +106,9 @@ export class TableCompiler {
       for (const direction of DIRECTIONS) this.#refused.delete(endpointOrigin(id, direction));
       this.#setEndpoint(id, resolved, resolved && placementOf(resolved));
     }
+    for (const name of changes.hostEndpoints.keys())
+      dropRuleOrigins(this.#refused, hostOrigin(name));
+    this.#hosts.set(changes.hostEndpoints, hostPlacementOf);
     for (const [id, policy] of changes.policies) {
       if (policy === undefined) this.#programs.setPolicy(id, undefined);
     }
@@ -104,13 +121,25 @@ export class TableCompiler {
     if (entry !== undefined) this.#setEndpoint(id, entry.resolved, placement);
   }
 
+  /** A host endpoint has other interfaces. */
+  placeHost(name: string, placement: HostPlacement): void {
+    this.#hosts.place(name, placement);
+  }
+
+  hostPlacementOf(name: string): HostPlacement | undefined {
+    return this.#hosts.placementOf(name);
+  }
+
   /**
    * The kernel refused an object of this origin: the rule, or every rule that refers to the set, from now on matches nothing
    * (allow, pass, log) or everything (deny); an endpoint's direction is closed. False when the origin is none of these, or was refused
    * before.
    */
   refuse(origin: string): boolean {
-    const isKnown = this.#policiesOf(origin).length > 0 || this.#endpointOf(origin) !== undefined;
+    const isKnown =
+      this.#policiesOf(origin).length > 0 ||
+      this.#endpointOf(origin) !== undefined ||
+      this.#hosts.ofOrigin(origin) !== undefined;
     if (!isKnown || this.#refused.has(origin)) return false;
     this.#refused.add(origin);
     this.#table.withhold(origin);
@@ -133,6 +162,8 @@ export class TableCompiler {
 
   #relowerOrigin(origin: string): void {
     for (const policy of this.#policiesOf(origin)) this.#programs.relower(policy);
+    const host = this.#hosts.ofOrigin(origin);
+    if (host !== undefined) this.#hosts.rebuild(host);
     const endpoint = this.#endpointOf(origin);
     if (endpoint === undefined) return;
     this.#setEndpoint(endpoint.resolved.endpoint.id, endpoint.resolved, endpoint.placement);

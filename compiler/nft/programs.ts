@@ -85,7 +85,7 @@ export class Programs {
     }
   }
 
-  /** Takes one reference to what begins with the profiles' names or the first tier, and returns its entry chain. */
+  /** Takes one reference to a program that ends in profiles, and returns its entry chain. */
   acquire(layer: Layer, tiers: readonly ResolvedTier[], profiles: readonly string[]): string {
     const last = profileSectionName(layer, profiles);
     this.#acquireSection({ kind: 'profiles', name: last, policies: profiles }, layer);

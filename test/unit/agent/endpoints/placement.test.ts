@@ -11,7 +11,11 @@ function web(part: Partial<WorkloadEndpoint> = {}): WorkloadEndpoint {
 }
 
 function network(links: readonly string[], routes: Record<string, string> = {}): HostNetwork {
-  return { links: new Set(links), hostRoutes: new Map(Object.entries(routes)) };
+  return {
+    links: new Set(links),
+    hostRoutes: new Map(Object.entries(routes)),
+    addresses: new Map(),
+  };
 }
 
 test("Calico's interface names (specification section 10.2)", (t) => {

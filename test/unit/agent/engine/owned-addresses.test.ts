@@ -77,9 +77,17 @@ test('a pod whose interface is found elsewhere keeps its connections', async (t)
   const engine = newEngine(new FakeDataplane());
   engine.take([putEvent(podObject(A))]);
   await engine.apply();
-  engine.setNetwork({ links: new Set([ifnameOf('a')]), hostRoutes: new Map() });
+  engine.setNetwork({
+    links: new Set([ifnameOf('a')]),
+    hostRoutes: new Map(),
+    addresses: new Map(),
+  });
   t.deepEqual((await engine.apply()).released, []);
-  engine.setNetwork({ links: new Set(['veth1']), hostRoutes: new Map([['10.0.0.1', 'veth1']]) });
+  engine.setNetwork({
+    links: new Set(['veth1']),
+    hostRoutes: new Map([['10.0.0.1', 'veth1']]),
+    addresses: new Map(),
+  });
   const { released, transactions } = await engine.apply();
   t.deepEqual({ released, transactions }, { released: [], transactions: 1 });
 });

@@ -15,7 +15,6 @@ function chainNames(config: Partial<BaseConfig>): string[] {
 }
 
 const ALWAYS = [
-  'raw-prerouting',
   'anti-spoofing',
   'workload-egress',
   'workload-ingress',
