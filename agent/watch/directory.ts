@@ -64,12 +64,15 @@ export class DirectorySource implements Source {
         await this.#pending.wait(signal);
         await this.#settle(signal);
         if (signal.aborted) return;
+        const receivedMs = this.#pending.sinceMs ?? Date.now();
         await this.#catchUp();
         const [before, wasSynced] = [this.#lastIssues, isSynced];
         const batch = this.#batch();
         isSynced = batch.isSynced;
         const isNews = batch.events.length > 0 || isSynced !== wasSynced;
-        if (isNews || !isDeepStrictEqual(before, batch.issues)) yield batch;
+        if (isNews || !isDeepStrictEqual(before, batch.issues)) {
+          yield batch.events.length > 0 ? { ...batch, receivedMs } : batch;
+        }
       }
     } finally {
       this.#watches?.close();

@@ -13,11 +13,17 @@ export class Pending {
   #everything = false;
   #paths = new Set<string>();
   #marks = 0;
+  #sinceMs: number | undefined;
   #wake: (() => void) | undefined;
 
   /** How many marks there have been; tells whether it is quiet. */
   get marks(): number {
     return this.#marks;
+  }
+
+  /** When the oldest of the present marks was made, milliseconds since the epoch; `undefined` = nothing is marked. */
+  get sinceMs(): number | undefined {
+    return this.#sinceMs;
   }
 
   markPath(path: string): void {
@@ -36,6 +42,7 @@ export class Pending {
     const work = { everything: this.#everything, paths: this.#paths };
     this.#everything = false;
     this.#paths = new Set();
+    this.#sinceMs = undefined;
     return work;
   }
 
@@ -53,6 +60,7 @@ export class Pending {
 
   #notify(): void {
     this.#marks += 1;
+    this.#sinceMs ??= Date.now();
     this.#wake?.();
   }
 }

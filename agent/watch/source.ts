@@ -9,6 +9,8 @@ export interface Batch {
   readonly issues: readonly FileIssue[];
   /** Everything that was there at the start has been handed over, in this batch or before. */
   readonly isSynced: boolean;
+  /** When the source first heard of the oldest of the changes, milliseconds since the epoch; absent = just now. */
+  readonly receivedMs?: number;
 }
 
 /** Names sort by precedence: where two sources have the same object, the one that sorts first counts. */

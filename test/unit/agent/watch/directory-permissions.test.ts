@@ -54,6 +54,6 @@ test('what becomes unreadable stays in force and is reported', async (t) => {
     'DIR/sub: error: the directory cannot be read: permission denied (EACCES)',
   ]);
   setMode('sub', 0o755);
-  t.deepEqual(await next(), { events: [], issues: [] });
+  t.deepEqual(await next(), { events: [], issues: [], isSynced: true });
   await batches.return();
 });
