@@ -14,6 +14,7 @@ import {
   verdict,
   vmap,
 } from '../../compiler/nft/exprs.ts';
+import { setMark } from '../../compiler/nft/mark.ts';
 import type { DataType, Expr, NftElement, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import { describeErrno, errnoName } from '../errors.ts';
 import { commit } from '../netlink/request.ts';
@@ -91,6 +92,7 @@ function features(config: BaseConfig, logGroup: number): readonly Feature[] {
       ops: rule([{ kind: 'reject', reject: 'tcp-reset' }]),
     },
     { name: 'notrack', module: 'nft_ct', ops: rule([{ kind: 'notrack' }]) },
+    { name: 'packet mark', module: 'nf_tables', ops: rule(setMark(0x10000000)) },
     { name: 'named counters', module: 'nft_objref', ops: counter() },
   ];
 }

@@ -6,47 +6,33 @@ import { failed, ok, warning } from './finding.ts';
 import type { Finding, Probe } from './finding.ts';
 
 export const FILE_PROBES: readonly Probe[] = [
-  { name: 'node', run: ({ config }) => [judgeNode(config.node)] },
+  { name: 'node', run: ({ config }) => [ok(config.node)] },
   { name: 'manifests', run: ({ config }) => [probeManifests(config.manifests)] },
   { name: 'state directory', run: ({ config }) => [probeWritable(config.stateDirectory)] },
   { name: 'run directory', run: ({ config }) => [probeWritable(config.runDirectory)] },
 ];
 
-function judgeNode(node: string): Finding {
-  if (node !== '') return ok(node);
-  return warning(
-    'no name is configured: each command needs --node',
-    'say node: NAME in the configuration',
-  );
-}
-
+/** Absent is not wrong: the machine can do it as soon as somebody writes one. */
 export function probeManifests(folder: string): Finding {
-  if (folder === '') {
-    return warning(
-      'no directory is configured: each command needs --manifests',
-      'say manifests: DIR in the configuration',
-    );
-  }
+  const nothing = warning(
+    `${folder || 'no directory'} has no manifest: nothing would be enforced`,
+    'write one there, or name another directory with manifests: DIR; then: picket lint',
+  );
   try {
     const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
     const count = names.filter((name) => /\.(ya?ml|json)$/.test(name)).length;
-    if (count > 0) return ok(`${folder}: ${count} ${count === 1 ? 'file' : 'files'}`);
-    return warning(
-      `${folder} has no manifest yet: nothing would be enforced`,
-      'write one, then: picket lint',
-    );
+    return count === 0 ? nothing : ok(`${folder}: ${count} ${count === 1 ? 'file' : 'files'}`);
   } catch (error) {
-    return failed(
-      `${folder}: ${errnoText(error)}`,
-      'make the directory, or name another with manifests: DIR',
-    );
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return nothing;
+    const advice = 'let Picket read the directory, or name another with manifests: DIR';
+    return failed(`${folder}: ${errnoText(error)}`, advice);
   }
 }
 
 /** Nothing is written: whether one may, of the directory or of what would have to hold it. */
 export function probeWritable(folder: string): Finding {
-  const place = nearestExisting(folder);
   try {
+    const place = nearestExisting(folder);
     accessSync(place, constants.W_OK | constants.X_OK);
     return ok(place === folder ? `${folder} can be written` : `${folder} will be made`);
   } catch (error) {

@@ -17,7 +17,7 @@ import { runningAgent } from './lock.ts';
 import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
 import { printJson, printLine } from './report.ts';
-import { engineConfig, readSettings } from './settings.ts';
+import { engineConfig, hostNode, readSettings } from './settings.ts';
 
 type NamedFinding = Finding & { readonly name: string };
 
@@ -48,7 +48,8 @@ Example:
 }
 
 async function check(options: ConfiguredOptions): Promise<number> {
-  const { config, issues, file } = readSettings(options);
+  const { config: said, issues, file } = readSettings(options);
+  const config = said.node === '' ? { ...said, node: hostNode() } : said;
   const agent = await runningAgent(config.netns);
   const context: CheckContext = { config, native: loadNative(), read, list };
   const configuration = issues.map((issue) =>

@@ -71,8 +71,8 @@ function readConfigFile(path: string | undefined): ConfigInput['file'] {
   }
 }
 
-/** Kubernetes writes node names in lower case. */
-function hostNode(): string {
+/** The name of this node where none is configured. Kubernetes writes node names in lower case. */
+export function hostNode(): string {
   return hostname().replace(/\..*/s, '').toLowerCase();
 }
 
