@@ -130,6 +130,11 @@ export class Engine {
     }));
   }
 
+  /** Policies and profiles in use, as last compiled. */
+  policies(): ResolvedPolicy[] {
+    return [...this.#policies.values()];
+  }
+
   /** A policy or profile in use, as last compiled. */
   policy(id: string): ResolvedPolicy | undefined {
     return this.#policies.get(id);

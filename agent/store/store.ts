@@ -73,6 +73,11 @@ export class Store {
     return [...this.#entries].filter(([, entry]) => entry.isStale).map(([key]) => key);
   }
 
+  /** The accepted version that is in force; `undefined` = none ever was, or there is no such object. */
+  resource(key: string): Resource | undefined {
+    return this.#entries.get(key)?.resource;
+  }
+
   findings(): Finding[] {
     return [...this.#entries.values()].flatMap((entry) => entry.findings);
   }
