@@ -31,6 +31,18 @@ export const nodeOption = (): Option =>
     'name of this node: pods whose spec.nodeName equals it are governed here',
   );
 
+export const kubeconfigOption = (): Option =>
+  new Option(
+    '--kubeconfig <file>',
+    'follow the API server that this kubeconfig names, besides the manifests',
+  );
+
+export const inClusterOption = (): Option =>
+  new Option(
+    '--in-cluster',
+    'follow the API server of the cluster in which this runs as a pod, with its service account',
+  );
+
 export const netnsOption = (): Option =>
   new Option(
     '--netns <path>',

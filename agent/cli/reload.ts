@@ -9,8 +9,9 @@ import { Wakeup } from '../engine/wakeup.ts';
 import type { Log } from '../obs/log.ts';
 import { followFile } from '../watch/one-file.ts';
 import { CommandError } from './exit.ts';
-import { DEFAULT_CONFIG_FILE, loadSettings } from './settings.ts';
+import { DEFAULT_CONFIG_FILE } from './settings.ts';
 import type { KeyFlags, SettingsOptions } from './settings.ts';
+import { loadFollowSettings } from './sources.ts';
 
 /** What locks, sockets and files of the running process hang on. */
 const FIXED = ['netns', 'runDirectory', 'stateDirectory'] as const satisfies readonly ConfigName[];
@@ -75,7 +76,7 @@ export class ConfigReload {
 
   #read(current: Config, events: ReloadEvents): Config | undefined {
     try {
-      const next = loadSettings(this.#options, ['manifests', 'node']);
+      const next = loadFollowSettings(this.#options);
       const fixed = FIXED.filter((name) => next[name] !== current[name]);
       if (fixed.length > 0)
         events.refused(fixed.map((name) => printFixed(name, current)).join('; '));

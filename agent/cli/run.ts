@@ -9,12 +9,21 @@ import type { Log } from '../obs/log.ts';
 import { takeNotifier } from '../obs/notify.ts';
 import { Agent } from '../runner/agent.ts';
 import { Supervised } from '../runner/supervised.ts';
-import { DirectorySource } from '../watch/directory.ts';
 import type { Config } from '../config/keys.ts';
 import { EXIT } from './exit.ts';
-import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
-import type { ConfiguredOptions, OutputFormat } from './options.ts';
-import { engineConfig, loadSettings } from './settings.ts';
+import {
+  configOption,
+  inClusterOption,
+  kubeconfigOption,
+  manifestsOption,
+  netnsOption,
+  nodeOption,
+  outputOption,
+} from './options.ts';
+import type { OutputFormat } from './options.ts';
+import { engineConfig } from './settings.ts';
+import { loadFollowSettings, openSources } from './sources.ts';
+import type { FollowOptions } from './sources.ts';
 import { lockNetns } from './lock.ts';
 import { ConfigReload } from './reload.ts';
 import type { ReloadEvents } from './reload.ts';
@@ -23,14 +32,16 @@ import type { ReportedIssue } from './report.ts';
 
 export function runCommand(): Command {
   return new Command('run')
-    .summary('apply the manifests and follow every change')
+    .summary('apply what manifests and the Kubernetes API say, and follow every change')
     .description(
-      'Applies the manifests, then stays: files that are added, replaced or removed take effect at once, endpoints are\n' +
+      'Applies the manifests, the objects of the Kubernetes API, or both, then stays: changes take effect at once, endpoints are\n' +
         'followed when their interfaces appear or move, and what somebody else changes in the table "inet picket" is\n' +
         'repaired and logged with the process that did it. Stopping leaves the rules in force.',
     )
     .addOption(configOption())
     .addOption(manifestsOption())
+    .addOption(kubeconfigOption())
+    .addOption(inClusterOption())
     .addOption(nodeOption())
     .addOption(netnsOption())
     .addOption(outputOption())
@@ -42,10 +53,16 @@ configuration file, makes it read the configuration again: one that is wrong is 
 
 Without flags it governs this host by /etc/picket/picket.yaml and /etc/picket/policies; as a service: systemctl start picket.
 
-Example:
-  picket run --manifests /etc/picket/policies --node "$(hostname)" -o json`,
+With --kubeconfig or --in-cluster the default directory is read only where it exists at the start. Nothing is applied before all
+sources are complete; an API server that goes away changes nothing. An object that is in the directory and in the API counts as it
+is in the directory.
+
+Examples:
+  picket run --manifests /etc/picket/policies --node "$(hostname)" -o json
+  picket run --kubeconfig /etc/kubernetes/kubelet.conf --node "$(hostname)"
+  picket run --in-cluster --node "$NODE_NAME"`,
     )
-    .action(async (options: ConfiguredOptions) => {
+    .action(async (options: FollowOptions) => {
       process.exitCode = await run(options);
     });
 }
@@ -62,8 +79,8 @@ interface Service {
   readonly stop: AbortSignal;
 }
 
-async function run(options: ConfiguredOptions): Promise<number> {
-  let config: Config | undefined = loadSettings(options, ['manifests', 'node']);
+async function run(options: FollowOptions): Promise<number> {
+  let config: Config | undefined = loadFollowSettings(options);
   const log = openLog(options.output);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
@@ -96,7 +113,7 @@ async function run(options: ConfiguredOptions): Promise<number> {
 async function runConfigured(config: Config, service: Service): Promise<Config | undefined> {
   const { log, native, dataplane, supervised, reload, output, stop } = service;
   const { netns } = config;
-  const sources = [new DirectorySource(config.manifests)];
+  const sources = openSources(config);
   const engine = engineConfig(config);
   const agent = new Agent({ engine, netns, native, dataplane, sources, log, now: Date.now });
   logEvents(agent, log, output);

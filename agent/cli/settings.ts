@@ -51,10 +51,12 @@ export function readSettings({
   config: path,
   node,
   manifests,
+  kubeconfig,
+  inCluster,
   netns,
 }: SettingsOptions & KeyFlags): ResolvedConfig & { readonly file: string | undefined } {
   const file = readConfigFile(path);
-  const flags = { node, manifests, netns: netns === '' ? undefined : netns };
+  const flags = { node, manifests, kubeconfig, inCluster, netns: netns === '' ? undefined : netns };
   return { ...resolveConfig({ file, env: process.env, flags }), file: file?.source };
 }
 

@@ -25,11 +25,14 @@ export interface ConfigIssue {
   readonly message: string;
 }
 
+/** What the command line gives for a key: switches are true or absent, everything else is text. */
+type Flag<T> = T extends boolean ? boolean : string;
+
 export interface ConfigInput {
   readonly file: { readonly source: string; readonly text: string } | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `undefined` = not given. */
-  readonly flags: Readonly<Partial<Record<ConfigName, string | undefined>>>;
+  readonly flags: { readonly [K in ConfigName]?: Flag<Config[K]> | undefined };
 }
 
 export interface ResolvedConfig {

@@ -35,6 +35,18 @@ export const CONFIG_KEYS = {
     'Directory of YAML or JSON manifests, read with its subdirectories.',
     '--manifests',
   ),
+  kubeconfig: key(
+    text('a file'),
+    '',
+    'Kubeconfig of the API server whose objects are followed, besides those in the directory of manifests. Empty: none.',
+    '--kubeconfig',
+  ),
+  inCluster: key(
+    FLAG,
+    false,
+    'Follow the API server of the cluster in which we run as a pod, with the service account of the pod.',
+    '--in-cluster',
+  ),
   runDirectory: key(
     text('a directory'),
     '/run/picket',
