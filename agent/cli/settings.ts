@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
-import { DEFAULT_HOST_CONFIG } from '../../compiler/nft/host-config.ts';
+import type { HostConfig } from '../../compiler/nft/host-config.ts';
 import { printConfigIssue, resolveConfig } from '../config/config.ts';
 import type { ConfigInput, ResolvedConfig } from '../config/config.ts';
 import { rowOf, variableOf } from '../config/keys.ts';
@@ -109,6 +109,23 @@ function baseConfig(config: Config): BaseConfig {
     banIpip: !config.allowIpipPacketsFromWorkloads,
     vxlanPort: config.vxlanPort,
     serviceLoop,
-    host: DEFAULT_HOST_CONFIG,
+    host: hostConfig(config),
+  };
+}
+
+function hostConfig(config: Config): HostConfig {
+  return {
+    failsafeInbound: config.failsafeInboundHostPorts,
+    failsafeOutbound: config.failsafeOutboundHostPorts,
+    acceptMark: config.acceptMark,
+    encapsulation: {
+      ipip: config.ipipEnabled,
+      vxlan: config.vxlanEnabled,
+      wireguardPorts: {
+        4: config.wireguardPort === 0 ? undefined : config.wireguardPort,
+        6: config.wireguardPortV6 === 0 ? undefined : config.wireguardPortV6,
+      },
+      externalNodes: config.externalNodes,
+    },
   };
 }

@@ -1,4 +1,6 @@
 /** Every configuration key, one row each: type, default, meaning. Files, environment, `--help` and the printed default follow from it. */
+import { DEFAULT_HOST_CONFIG } from '../../compiler/nft/host-config.ts';
+import { FAILSAFE, MARK_BIT } from './host-values.ts';
 import { FLAG, PREFIX, integer, list, pattern, text, word } from './value-types.ts';
 import type { ValueType } from './value-types.ts';
 
@@ -115,6 +117,48 @@ export const CONFIG_KEYS = {
     list(PREFIX),
     [],
     'Cluster, external and load-balancer prefixes of services, for serviceLoopPrevention. Empty: nothing is done.',
+  ),
+  failsafeInboundHostPorts: key(
+    list(FAILSAFE),
+    DEFAULT_HOST_CONFIG.failsafeInbound,
+    'Ports of this host that host policy never closes; with a prefix, only for peers in it. [] is none: then nothing protects you ' +
+      'from locking yourself out.',
+  ),
+  failsafeOutboundHostPorts: key(
+    list(FAILSAFE),
+    DEFAULT_HOST_CONFIG.failsafeOutbound,
+    'Ports that this host can always reach, whatever host policy says; with a prefix, only of peers in it. [] is none.',
+  ),
+  acceptMark: key(
+    MARK_BIT,
+    DEFAULT_HOST_CONFIG.acceptMark,
+    'The one bit of the packet mark that is used while a host endpoint of this node has untracked or pre-DNAT policy. Choose one that ' +
+      'nobody else uses; the other bits are left alone.',
+  ),
+  ipipEnabled: key(
+    FLAG,
+    false,
+    'Nodes may exchange IP in IP, whatever host policy says; from everybody else it is denied.',
+  ),
+  vxlanEnabled: key(
+    FLAG,
+    false,
+    'Nodes may exchange VXLAN (vxlanPort), whatever host policy says; from everybody else it is denied.',
+  ),
+  wireguardPort: key(
+    integer(0, 65_535),
+    0,
+    'UDP port of WireGuard over IPv4 that host policy leaves open. 0 is none.',
+  ),
+  wireguardPortV6: key(
+    integer(0, 65_535),
+    0,
+    'UDP port of WireGuard over IPv6 that host policy leaves open. 0 is none.',
+  ),
+  externalNodes: key(
+    list(PREFIX),
+    [],
+    'Where nodes are beside the addresses of Node objects, for ipipEnabled and vxlanEnabled.',
   ),
 } as const satisfies Record<string, ConfigKey<unknown>>;
 

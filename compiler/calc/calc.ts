@@ -12,6 +12,7 @@ import { BUILT_IN_PROFILES, BUILT_IN_TIERS } from '../model/cluster.ts';
 import type {
   HostEndpoint,
   NetworkSet,
+  Node,
   Profile,
   Resource,
   ServiceEndpoints,
@@ -19,6 +20,7 @@ import type {
   WorkloadEndpoint,
 } from '../model/cluster.ts';
 import { hostCidr } from '../model/ip.ts';
+import type { Address } from '../model/ip.ts';
 import { policyId } from '../model/policy.ts';
 import { compareUtf8 } from '../model/text-order.ts';
 import type { Policy } from '../model/policy.ts';
@@ -58,6 +60,8 @@ export class Calc {
   readonly #resolvedHosts = new Map<string, ResolvedHostEndpoint>();
   readonly #inUse: PoliciesInUse;
   readonly #dirtyEndpoints = new Set<string>();
+  /** Nodes that changed. */
+  #nodes = new Map<string, readonly Address[] | undefined>();
 
   constructor(node: string) {
     this.#node = node;
@@ -116,9 +120,12 @@ export class Calc {
     this.#dirtyEndpoints.clear();
     this.#inUse.refresh();
     for (const id of released) this.#inUse.release(id);
+    const nodes = this.#nodes;
+    this.#nodes = new Map();
     return {
       endpoints: new Map(endpoints),
       hostEndpoints: new Map(hosts),
+      nodes,
       policies: this.#inUse.takeChanges(),
       sets: this.#peers.takeDeltas(),
     };
@@ -159,8 +166,12 @@ export class Calc {
           before as ServiceEndpoints | undefined,
           after as ServiceEndpoints | undefined,
         );
+      case 'Node': {
+        const node = (after ?? before) as Node;
+        this.#nodes.set(node.name, after === undefined ? undefined : node.addresses);
+        return;
+      }
       case 'Service':
-      case 'Node':
       case undefined:
         return;
     }

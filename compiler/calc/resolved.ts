@@ -122,6 +122,8 @@ export interface CalcChanges {
   readonly endpoints: ReadonlyMap<string, ResolvedEndpoint | undefined>;
   /** By name. */
   readonly hostEndpoints: ReadonlyMap<string, ResolvedHostEndpoint | undefined>;
+  /** By name of the Node object: the addresses of every node there is. */
+  readonly nodes: ReadonlyMap<string, readonly Address[] | undefined>;
   /** By policy id: policies and profiles in use whose rules are new or changed. */
   readonly policies: ReadonlyMap<string, ResolvedPolicy | undefined>;
   /** By set id. */

@@ -13,6 +13,7 @@
 import type { Family } from '../model/ip.ts';
 import { DISPATCH, RAW_PRIORITY, rawPrerouting } from './base.ts';
 import type { BaseConfig } from './base.ts';
+import { tunnelsIn, tunnelsOut, usesTunnels } from './encapsulation.ts';
 import {
   CT_STATUS,
   IFNAME_LOADS,
@@ -52,7 +53,8 @@ export function hostBaseChains(needs: HostNeeds, config: BaseConfig): LoweredCha
   const chains = [raw(needs, config)];
   if (hasUntracked(stages)) chains.push(rawOutput(needs, config));
   if (stages.has('pre-dnat')) chains.push(preDnat(needs, config));
-  if (stages.has('ingress')) chains.push(inputHost(needs, config));
+  if (stages.has('ingress') || usesTunnels(config.host.encapsulation))
+    chains.push(inputHost(needs, config));
   if (stages.has('egress')) chains.push(output(needs, config));
   if (stages.has('dnat')) chains.push(...postrouting(needs, config));
   if (stages.has('forward-ingress')) chains.push(forwardIn(needs, config));
@@ -114,12 +116,14 @@ function preDnat(needs: HostNeeds, config: BaseConfig): LoweredChain {
 /** Behind the stages that judge workloads: what these send to their host is none of host policy's business. */
 function inputHost(needs: HostNeeds, config: BaseConfig): LoweredChain {
   const hook: BaseHook = { hook: 'input', priority: config.priority + 2 };
+  const tunnels = tunnelsIn(config);
   const rules = [
+    ...tunnels.rules,
     ...fromWorkloads(),
     ...allowedEarlier(usesMark(needs.stages), config),
     ...dispatch('ingress', 'iifname', needs),
   ];
-  return base('input-host', hook, rules, []);
+  return base('input-host', hook, rules, tunnels.counters);
 }
 
 function forwardIn(needs: HostNeeds, config: BaseConfig): LoweredChain {
@@ -143,6 +147,7 @@ function output(needs: HostNeeds, config: BaseConfig): LoweredChain {
   const rules = [
     ...allowedEarlier(hasUntracked(needs.stages), config),
     ...toWorkloads(config),
+    ...tunnelsOut(config),
     rule([...TRANSLATED, ACCEPT], 'translated'),
     ...dispatch('egress', 'oifname', needs),
   ];

@@ -48,7 +48,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   agent: [],
   'agent/watch': [...PARSE, 'agent', 'agent/obs'],
   'agent/kube': [...PARSE, 'agent', 'agent/watch'],
-  'agent/config': [...PARSE, 'agent/watch'],
+  // Defaults are those of the table that they configure.
+  'agent/config': [...PARSE, 'compiler/nft', 'agent/watch'],
   'agent/store': [...PARSE, 'agent', 'agent/watch', 'agent/obs'],
   'agent/endpoints': [
     ...PARSE,
