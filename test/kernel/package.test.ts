@@ -17,7 +17,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { execa } from 'execa';
 import { Bench, NODE, policiesOf, policy, WEB } from '../support/cli.ts';
-import { runInRoot, withDebian, type InRoot } from '../support/debian-root.ts';
+import { runInRoot, startInRoot, withDebian, type InRoot } from '../support/debian-root.ts';
 import { kernelTest } from '../support/needs.ts';
 import { projectPath } from '../support/tools.ts';
 
@@ -98,69 +98,127 @@ async function copyLibraries(file: string, root: string): Promise<void> {
 /** Notes what it is asked for, and does nothing. */
 const SYSTEMCTL = '#!/bin/sh\necho "$*" >>/systemctl.log\n';
 
-kernelTest(
-  'package: installed, upgraded under enforcement, removed, purged',
-  [...CAPS, 'debian'],
-  (t) => Bench.with({}, (bench) => withDebian((root) => live(t, bench, root))),
-);
+/** A clean system that believes to run systemd, with the package beside it. */
+class Machine {
+  readonly root: string;
+  readonly bench: Bench;
+  readonly #t: ExecutionContext;
 
-async function live(t: ExecutionContext, bench: Bench, root: string): Promise<void> {
-  copyFileSync(await thePackage(), join(root, 'picket.deb'));
-  mkdirSync(join(root, 'run/systemd/system'), { recursive: true });
-  writeFileSync(join(root, 'usr/bin/systemctl'), SYSTEMCTL, { mode: 0o755 });
-  const inside = (...command: readonly string[]): Promise<InRoot> =>
-    runInRoot(bench.netns, root, command);
-  const good = async (...command: readonly string[]): Promise<string> => {
-    const { exitCode, said } = await inside(...command);
-    t.is(exitCode, 0, `${command.join(' ')}: ${said}`);
+  constructor(t: ExecutionContext, bench: Bench, root: string, deb: string) {
+    this.#t = t;
+    this.bench = bench;
+    this.root = root;
+    copyFileSync(deb, this.path('picket.deb'));
+    mkdirSync(this.path('run/systemd/system'), { recursive: true });
+    writeFileSync(this.path('usr/bin/systemctl'), SYSTEMCTL, { mode: 0o755 });
+  }
+
+  path(name: string): string {
+    return join(this.root, name);
+  }
+
+  /** The one manifest, with this policy. */
+  write(name: string): void {
+    writeFileSync(this.path('etc/picket/policies/web.yaml'), `${WEB}---\n${policy(name)}`);
+  }
+
+  /** What a command said, which must succeed. */
+  async good(...command: readonly string[]): Promise<string> {
+    const { exitCode, said } = await runInRoot(this.bench.netns, this.root, command);
+    this.#t.is(exitCode, 0, `${command.join(' ')}: ${said}`);
     return said;
-  };
-  const units = (): string => {
-    const log = join(root, 'systemctl.log');
+  }
+
+  install(): Promise<string> {
+    return this.good('dpkg', '--force-unsafe-io', '--install', '/picket.deb');
+  }
+
+  /** What systemctl was asked for since the last time. */
+  units(): string {
+    const log = this.path('systemctl.log');
     const said = existsSync(log) ? readFileSync(log, 'utf8') : '';
     rmSync(log, { force: true });
     return said;
-  };
-  const install = (): Promise<string> =>
-    good('dpkg', '--force-unsafe-io', '--install', '/picket.deb');
+  }
+}
 
-  t.regex(await install(), /enforces nothing yet.*\n.*picket check/);
-  t.is(units(), '--system daemon-reload\n');
+kernelTest(
+  'package: installed, upgraded under enforcement, removed, purged',
+  [...CAPS, 'debian'],
+  (t) =>
+    Bench.with({}, (bench) =>
+      withDebian(async (root) => {
+        const machine = new Machine(t, bench, root, await thePackage());
+        await installs(t, machine);
+        await upgrades(t, machine);
+        await upgradesUnderAgent(t, machine);
+        await removes(t, machine);
+      }),
+    ),
+);
+
+/** Installing enforces nothing and enables nothing; the first commands work. */
+async function installs(t: ExecutionContext, machine: Machine): Promise<void> {
+  const { bench } = machine;
+  t.regex(await machine.install(), /enforces nothing yet.*\n.*picket check/);
+  t.is(machine.units(), '--system daemon-reload\n');
   t.is(await bench.table(), undefined);
-  await good('picket', 'check');
-
-  writeFileSync(join(root, 'etc/picket/policies/web.yaml'), `${WEB}---\n${policy('web')}`);
-  t.regex(await good('picket', 'apply', '--node', NODE), /^applied: 1 endpoint/);
+  await machine.good('picket', 'check');
+  machine.write('web');
+  t.regex(await machine.good('picket', 'apply', '--node', NODE), /^applied: 1 endpoint/);
   t.deepEqual(policiesOf(await bench.table()), ['web']);
-  await good('picket', 'cleanup');
+  await machine.good('picket', 'cleanup');
   t.is(await bench.table(), undefined);
+}
 
-  await good('picket', 'apply', '--node', NODE);
-  const [generation, table] = [await bench.generation(), await bench.table()];
-  const config = join(root, 'etc/picket/picket.yaml');
+/** Nothing in the kernel is touched, nothing that the administrator wrote is lost, and the service is restarted where it runs. */
+async function upgrades(t: ExecutionContext, machine: Machine): Promise<void> {
+  const { bench } = machine;
+  await machine.good('picket', 'apply', '--node', NODE);
+  const before = [await bench.generation(), await bench.table()];
+  const config = machine.path('etc/picket/picket.yaml');
   const mine = `${readFileSync(config, 'utf8')}node: mine\n`;
   writeFileSync(config, mine);
-  t.notRegex(await install(), /enforces nothing yet/);
-  t.is(await bench.generation(), generation);
-  t.deepEqual(await bench.table(), table);
+  t.notRegex(await machine.install(), /enforces nothing yet/);
+  t.deepEqual([await bench.generation(), await bench.table()], before);
   t.is(readFileSync(config, 'utf8'), mine);
-  t.regex(units(), /^--system daemon-reload\n(.*\n)*.*try-restart picket\.service\n$/);
-  t.regex((await inside('dpkg', '--verify', 'picket')).said, /^\S+ c \/etc\/picket\/picket\.yaml$/);
+  t.regex(machine.units(), /^--system daemon-reload\n(.*\n)*.*try-restart picket\.service\n$/);
+  const { said } = await runInRoot(bench.netns, machine.root, ['dpkg', '--verify', 'picket']);
+  t.regex(said, /^\S+ c \/etc\/picket\/picket\.yaml$/);
+}
 
-  t.regex(
-    await good('dpkg', '--remove', 'picket'),
-    /removed table inet picket\npicket: from now on nothing/,
-  );
-  t.is(await bench.table(), undefined);
-  t.regex(units(), /stop picket\.service picket-boot\.service\n--quiet disable picket\.service/);
-  t.true(existsSync(config));
-  t.false(existsSync(join(root, 'usr/lib/picket')));
+/** Until it is restarted the old agent works on, its files replaced below it. */
+async function upgradesUnderAgent(t: ExecutionContext, machine: Machine): Promise<void> {
+  const { bench } = machine;
+  const agent = startInRoot(bench.netns, machine.root, ['picket', 'run', '--node', NODE]);
+  try {
+    machine.write('before');
+    await bench.untilPolicies('before');
+    await machine.install();
+    machine.write('after');
+    await bench.untilPolicies('after');
+  } finally {
+    agent.kill();
+  }
+  t.is((await agent).exitCode, 0);
+  t.deepEqual(policiesOf(await bench.table()), ['after'], 'stopping leaves the rules');
+}
 
-  mkdirSync(join(root, 'var/lib/picket'));
-  await good('dpkg', '--purge', 'picket');
-  rmSync(join(root, 'picket.deb'));
-  t.is(
-    await good('find', '/', '-path', '/proc', '-prune', '-o', '-name', '*picket*', '-print'),
-    '',
-  );
+/** Removal ends enforcement and says so; the configuration stays until the purge, which leaves nothing. */
+async function removes(t: ExecutionContext, machine: Machine): Promise<void> {
+  machine.units();
+  const said = await machine.good('dpkg', '--remove', 'picket');
+  t.regex(said, /removed table inet picket\npicket: from now on nothing/);
+  t.is(await machine.bench.table(), undefined);
+  const asked = machine.units();
+  t.regex(asked, /stop picket\.service picket-boot\.service\n--quiet disable picket\.service/);
+  t.true(existsSync(machine.path('etc/picket/policies/web.yaml')));
+  t.false(existsSync(machine.path('usr/lib/picket')));
+
+  mkdirSync(machine.path('var/lib/picket'), { recursive: true });
+  writeFileSync(machine.path('var/lib/picket/state'), 'x');
+  await machine.good('dpkg', '--purge', 'picket');
+  rmSync(machine.path('picket.deb'));
+  const find = ['find', '/', '-path', '/proc', '-prune', '-o', '-name', '*picket*', '-print'];
+  t.is(await machine.good(...find), '');
 }

@@ -68,35 +68,26 @@ export async function runInRoot(
   folder: string,
   command: readonly string[],
 ): Promise<InRoot> {
-  const net = `--net=${netns.path}`;
-  const { exitCode, all } = await execa(
-    requireSystemTool('nsenter'),
-    [
-      net,
-      '--',
-      requireSystemTool('unshare'),
-      '--mount',
-      '--',
-      '/bin/sh',
-      '-c',
-      ENTER,
-      folder,
-      ...command,
-    ],
-    {
-      all: true,
-      reject: false,
-      stdin: 'ignore',
-      timeout: 120_000,
-      extendEnv: false,
-      env: {
-        PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-        DEBIAN_FRONTEND: 'noninteractive',
-        LC_ALL: 'C',
-      },
-    },
-  );
+  const { exitCode, all } = await startInRoot(netns, folder, command);
   return { exitCode, said: all };
+}
+
+/** Starts it; the process is the command itself, so that it can be killed. */
+export function startInRoot(netns: Netns, folder: string, command: readonly string[]) {
+  const net = `--net=${netns.path}`;
+  const own = [requireSystemTool('unshare'), '--mount', '--', '/bin/sh', '-c', ENTER, folder];
+  return execa(requireSystemTool('nsenter'), [net, '--', ...own, ...command], {
+    all: true,
+    reject: false,
+    stdin: 'ignore',
+    timeout: 120_000,
+    extendEnv: false,
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      DEBIAN_FRONTEND: 'noninteractive',
+      LC_ALL: 'C',
+    },
+  });
 }
 
 /** A fresh copy, removed afterwards. Only where the capability `debian` is there. */
