@@ -224,7 +224,7 @@ export async function picket(
   return { exitCode, stdout, stderr };
 }
 
-function startAgent(args: readonly string[], env: Readonly<Record<string, string>>): RunningAgent {
+export function startAgent(args: readonly string[], env: Readonly<Record<string, string>>): RunningAgent {
   const child = execa(projectPath('bin/picket'), ['run', ...args], { reject: false, env });
   const lines: LogLine[] = [];
   let rest = '';
