@@ -41,13 +41,14 @@ function packageFolder(path: string): string[] {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.slice(0, 1) ?? [];
 }
 
-/** Throws where a package has no licence file: whoever gets the package must get that text too. */
+/** Whoever gets the package gets the text; where a package has none, the name of the licence that it declares. */
 function licenceOf(root: string, folder: string): readonly [string, string] {
   const manifest = readFileSync(join(root, folder, 'package.json'), 'utf8');
-  const { name, version } = JSON.parse(manifest) as { name: string; version: string };
-  const file = readdirSync(join(root, folder)).find((each) => /^licen[cs]e/i.test(each));
-  if (file === undefined) {
-    throw new Error(`${folder} has no licence file`);
-  }
-  return [`${name} ${version}`, readFileSync(join(root, folder, file), 'utf8')];
+  const { name, version, license } = JSON.parse(manifest) as Record<string, unknown>;
+  const file = readdirSync(join(root, folder)).find((each) =>
+    /^(un)?licen[cs]e|^copying/i.test(each),
+  );
+  const text =
+    file === undefined ? String(license) : readFileSync(join(root, folder, file), 'utf8');
+  return [`${String(name)} ${String(version)}`, text];
 }
