@@ -1,5 +1,5 @@
 /** The kernel's other netlink protocols that Picket speaks: connection tracking, routes and interfaces, logged packets. */
-import { LOG_GROUP } from '../../compiler/nft/lower-chain.ts';
+import { LOG_GROUP } from '../../compiler/nft/logging.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
 import { readHostNetwork } from '../endpoints/host-network.ts';
 import { deleteConnections } from '../netlink/conntrack.ts';

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
+import type { LogConfig } from '../../compiler/nft/logging.ts';
 import type { HostConfig } from '../../compiler/nft/host-config.ts';
 import { printConfigIssue, resolveConfig } from '../config/config.ts';
 import type { ConfigInput, ResolvedConfig } from '../config/config.ts';
@@ -90,6 +91,12 @@ export function engineConfig(config: Config): EngineConfig {
   return { node: config.node, base: baseConfig(config), parse: { workloadSourceSpoofing } };
 }
 
+function logConfig(config: Config): LogConfig {
+  const { flowLogGroup, flowLogVerdicts, flowLogRate, flowLogBurst } = config;
+  const limit = flowLogRate === 0 ? undefined : { perSecond: flowLogRate, burst: flowLogBurst };
+  return { group: flowLogGroup, verdicts: flowLogVerdicts, limit };
+}
+
 const TO_HOST = { Accept: 'accept', Drop: 'drop', Return: 'return' } as const;
 const DENY = { Drop: 'drop', Reject: 'reject' } as const;
 
@@ -110,6 +117,7 @@ function baseConfig(config: Config): BaseConfig {
     vxlanPort: config.vxlanPort,
     serviceLoop,
     host: hostConfig(config),
+    logging: logConfig(config),
   };
 }
 

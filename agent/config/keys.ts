@@ -160,6 +160,54 @@ export const CONFIG_KEYS = {
     [],
     'Where nodes are beside the addresses of Node objects, for ipipEnabled and vxlanEnabled.',
   ),
+  flowLogVerdicts: key(
+    list(word('deny', 'allow')),
+    ['deny'],
+    'Packets that flow logs tell of: [deny], [deny, allow], or []. Rules of action Log are logged in any case. Counters are exact for all.',
+  ),
+  flowLogRate: key(
+    integer(0, 1_000_000),
+    10,
+    'Packets a second that each rule logs at most, once flowLogBurst is used up. What is not logged is counted and told in the next ' +
+      'record. 0: no limit.',
+  ),
+  flowLogBurst: key(integer(1, 1_000_000), 50, 'Packets that each rule logs at once.'),
+  flowLogGroup: key(
+    integer(1, 65_535),
+    5,
+    'NFLOG group that packets are logged to. The agent is its only reader.',
+  ),
+  flowLogFlushSeconds: key(
+    integer(1, 3_600),
+    5,
+    'Packets of the same rule, addresses, protocol and destination port in so many seconds are one record.',
+  ),
+  flowLogOutputs: key(
+    list(word('stdout', 'file', 'journald', 'otlp')),
+    ['stdout'],
+    'Where records go, besides "picket flows": JSON lines on standard output or in flowLogFile, the journal with fields, an OTLP collector.',
+  ),
+  flowLogFile: key(
+    text('a file'),
+    '/var/log/picket/flows.jsonl',
+    'File of the output "file". Its directory has to be there.',
+  ),
+  flowLogFileMegabytes: key(
+    integer(1, 100_000),
+    10,
+    'Size at which flowLogFile is put aside, in MiB.',
+  ),
+  flowLogFileCount: key(integer(0, 1_000), 5, 'Files put aside that are kept: FILE.1, FILE.2, …'),
+  flowLogOtlpEndpoint: key(
+    pattern(/^(https?:\/\/[^\s]+)?$/, 'an address like http://collector:4318'),
+    '',
+    'Base address of the collector for the output "otlp"; /v1/logs is appended.',
+  ),
+  flowLogKeep: key(
+    integer(0, 1_000_000),
+    10_000,
+    'Newest records that are kept in memory for "picket flows".',
+  ),
 } as const satisfies Record<string, ConfigKey<unknown>>;
 
 export type ConfigName = keyof typeof CONFIG_KEYS;

@@ -65,7 +65,7 @@ function readCause(cause: unknown): LoggedCause | undefined {
   }
   return {
     kind,
-    reason: reason as Extract<LoggedCause, { kind: 'implicit' }>['reason'],
+    reason,
     tier: typeof tier === 'string' ? tier : undefined,
     selectedBy: selectedBy.map(String),
   };

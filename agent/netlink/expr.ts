@@ -135,6 +135,13 @@ const ENCODERS: { readonly [K in Exclude<Expr['kind'], 'foreign'>]: Encoder<K> }
     prefix: e.prefix,
     snaplenBytes: e.snaplenBytes,
   })),
+  limit: encoder('limit', 'limit', (e) => ({
+    rate: BigInt(e.perSecond),
+    unit: 1n,
+    burst: e.burst,
+    type: k.NFT_LIMIT_PKTS,
+    flags: 0,
+  })),
   notrack: encoder('notrack', 'notrack', () => ({})),
   reject: encoder('reject', 'reject', (e) =>
     e.reject === 'tcp-reset'
@@ -240,6 +247,11 @@ const DECODERS: { readonly [N in KernelName]: Decoder } = {
       ? undefined
       : { kind: 'log', group, prefix, snaplenBytes },
   ),
+  limit: decoder('limit', ({ rate, unit, burst, type, flags = 0 }) => {
+    if (rate === undefined || burst === undefined) return undefined;
+    if (unit !== 1n || type !== k.NFT_LIMIT_PKTS || flags !== 0) return undefined;
+    return { kind: 'limit', perSecond: Number(rate), burst };
+  }),
   notrack: decoder('notrack', () => ({ kind: 'notrack' })),
   reject: decoder('reject', ({ type, code }) => {
     if (type === k.NFT_REJECT_TCP_RST) return { kind: 'reject', reject: 'tcp-reset' };

@@ -27,6 +27,8 @@ import {
   vmap,
 } from './exprs.ts';
 import type { IfnameKey } from './exprs.ts';
+import { DEFAULT_LOG_CONFIG } from './logging.ts';
+import type { LogConfig } from './logging.ts';
 import { DEFAULT_HOST_CONFIG } from './host-config.ts';
 import type { HostConfig } from './host-config.ts';
 import type { DenyAction, LoweredChain } from './lower-chain.ts';
@@ -60,6 +62,7 @@ export interface BaseConfig {
   /** Forwarded packets to these prefixes found no service; they would loop between us and the router. Empty = none. */
   readonly serviceLoop: { readonly cidrs: readonly Cidr[]; readonly action: DenyAction };
   readonly host: HostConfig;
+  readonly logging: LogConfig;
 }
 
 export const DEFAULT_BASE_CONFIG: BaseConfig = {
@@ -73,6 +76,7 @@ export const DEFAULT_BASE_CONFIG: BaseConfig = {
   vxlanPort: 4789,
   serviceLoop: { cidrs: [], action: 'drop' },
   host: DEFAULT_HOST_CONFIG,
+  logging: DEFAULT_LOG_CONFIG,
 };
 
 /** Before connection tracking, which is at -200. */

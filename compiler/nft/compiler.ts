@@ -13,6 +13,7 @@ import type { BaseConfig } from './base.ts';
 import { ChainStore } from './chain-store.ts';
 import { elementName, elementsOf } from './dispatch.ts';
 import type { DispatchElement, Placement } from './dispatch.ts';
+import { NodeAddresses } from './encapsulation.ts';
 import { goTo, jump, metaNfproto } from './exprs.ts';
 import { HostEndpoints, NOWHERE, hostOrigin } from './host-endpoints.ts';
 import type { HostPlacement } from './host-endpoints.ts';
@@ -22,6 +23,7 @@ import { PeerTables, setOrigin } from './peer-tables.ts';
 import type { NftRule } from './program.ts';
 import { Programs } from './programs.ts';
 import { Refs } from './refs.ts';
+import type { RuleMeaning } from './rule-id.ts';
 import type { Table } from './table.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
@@ -46,12 +48,13 @@ export class TableCompiler {
   /** Dispatch elements; while an interface changes hands, two endpoints refer to the same one. */
   readonly #elements: Refs<DispatchElement>;
   readonly #hosts: HostEndpoints;
+  readonly #nodes: NodeAddresses;
   readonly #refused = new Set<string>();
 
   constructor(table: Table, config: BaseConfig) {
     this.#table = table;
     this.#config = config;
-    this.#chains = new ChainStore(table);
+    this.#chains = new ChainStore(table, config.logging);
     this.#peers = new PeerTables(table);
     this.#elements = new Refs(
       ([set, element]) => {
@@ -70,6 +73,7 @@ export class TableCompiler {
     });
     for (const set of Object.values(DISPATCH)) table.putSet(set);
     for (const chain of lowerBase(config)) this.#chains.put(chain);
+    this.#nodes = new NodeAddresses(table, config);
     this.#hosts = new HostEndpoints({
       table,
       config,
@@ -77,6 +81,11 @@ export class TableCompiler {
       programs: this.#programs,
       isRefused: (origin) => this.#refused.has(origin),
     });
+  }
+
+  /** Ids of rules whose packets may be logged from now on, and of those that are gone, since the last call. */
+  takeRuleChanges(): ReadonlyMap<string, RuleMeaning | undefined> {
+    return this.#chains.takeRuleChanges();
   }
 
   /** Policy chains lowered so far; for tests that count work. */
@@ -109,6 +118,7 @@ export class TableCompiler {
     for (const name of changes.hostEndpoints.keys())
       dropRuleOrigins(this.#refused, hostOrigin(name));
     this.#hosts.set(changes.hostEndpoints, hostPlacementOf);
+    for (const [name, addresses] of changes.nodes) this.#nodes.set(name, addresses);
     for (const [id, policy] of changes.policies) {
       if (policy === undefined) this.#programs.setPolicy(id, undefined);
     }

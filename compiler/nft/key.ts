@@ -71,6 +71,7 @@ const EXPR_KEYS: { readonly [K in Expr['kind']]: (expr: ExprOf<K>) => string } =
   lookup: (e) => `${e.sreg} ${e.negate ? 'not ' : ''}${e.verdictMap ? 'vmap' : 'in'} ${e.set}`,
   counter: (e) => e.name,
   log: (e) => `${e.group} ${e.snaplenBytes} ${JSON.stringify(e.prefix)}`,
+  limit: (e) => `${e.perSecond} ${e.burst}`,
   notrack: () => '',
   reject: (e) => e.reject,
   verdict: (e) => verdictKey(e.verdict),

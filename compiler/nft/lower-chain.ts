@@ -12,17 +12,10 @@ import { lowerTests } from './lower-tests.ts';
 import type { ConstantSet, PartsOf } from './lower-tests.ts';
 import { identityHash, objectName } from './names.ts';
 import type { Expr, NftChain, NftCounter, NftRule } from './program.ts';
+import type { LoggedSubject } from './rule-id.ts';
 
 /** What denied packets meet. */
 export type DenyAction = 'drop' | 'reject';
-
-/** NFLOG group of all our records; Calico uses 1 and 2. */
-export const LOG_GROUP = 5;
-
-/** Headers of any packet we match, and some payload. */
-const SNAPLEN_BYTES = 128;
-
-const MAX_PREFIX_BYTES = 63;
 
 /** A chain with the counters and constant sets that its rules refer to. */
 export interface LoweredChain {
@@ -107,10 +100,12 @@ export function lowerPolicyChain(
     const lowered = lowerTests(effective.tests, policy.family, partsOf, rule.verdict === 'log');
     constants.push(...lowered.constants);
     const ending = ruleEnding(effective, counter, allow, layer.denyAction);
+    const subject = ruleSubject(policy, rule);
     return lowered.alternatives.map((exprs): NftRule => ({
       exprs: [...exprs, ...ending],
       comment: undefined,
       origin,
+      subject,
     }));
   });
   const chain = {
@@ -136,6 +131,9 @@ function failClosed(rule: IrRule): IrRule | undefined {
 
 const ACCEPT = verdict({ kind: 'accept' });
 
+/** Which group and under which id is said where the rule gets its own: logging.ts. */
+const LOG: Expr = Object.freeze({ kind: 'log', group: 0, prefix: '', snaplenBytes: 0 });
+
 /** What allowing does, by stage: later stages have to learn of what an early one allowed. */
 const ALLOW: Readonly<Record<PolicyStage, (mark: number) => readonly Expr[]>> = {
   tracked: () => [ACCEPT],
@@ -158,8 +156,12 @@ function ruleEnding(
     case 'pass':
       return [count, verdict({ kind: 'return' })];
     case 'log':
-      return [count, log(counter.name)];
+      return [count, LOG];
   }
+}
+
+function ruleSubject({ id, direction }: IrPolicy, { index }: IrRule): LoggedSubject {
+  return { direction, cause: { kind: 'rule', policy: id, index } };
 }
 
 /** The configured end of a denied packet. */
@@ -167,14 +169,6 @@ export function deny(action: DenyAction): Expr[] {
   return action === 'drop'
     ? [verdict({ kind: 'drop' })]
     : [{ kind: 'reject', reject: 'admin-prohibited' }];
-}
-
-function log(ruleId: string): Expr {
-  const prefix =
-    ruleId.length <= MAX_PREFIX_BYTES
-      ? ruleId
-      : `${ruleId.slice(0, MAX_PREFIX_BYTES - 13)}_${identityHash(ruleId).slice(0, 12)}`;
-  return { kind: 'log', group: LOG_GROUP, prefix, snaplenBytes: SNAPLEN_BYTES };
 }
 
 /** A chain of a program: its entry, one of its tiers, or the profiles after the last tier. */
@@ -256,7 +250,15 @@ function endOf(
   const counter = { name: endCounter(section, layer.name), comment: selectedBy(section), origin };
   const exprs: Expr[] = [{ kind: 'counter', name: counter.name }, ...deny(layer.denyAction)];
   const comment = section.kind === 'tier' ? `end of tier ${section.tier}` : 'no profile allows';
-  return { rules: [{ exprs, comment, origin }], counters: [counter] };
+  const subject = endSubject(section, layer);
+  return { rules: [{ exprs, comment, origin, subject }], counters: [counter] };
+}
+
+function endSubject(section: DecidingSection, { direction }: Layer): LoggedSubject {
+  const { policies: selectedBy } = section;
+  const isTier = section.kind === 'tier';
+  const [reason, tier] = isTier ? ['end-of-tier', section.tier] : ['no-profile', undefined];
+  return { direction, cause: { kind: 'implicit', reason, tier, selectedBy } };
 }
 
 const MAX_COMMENT_LENGTH = 120;

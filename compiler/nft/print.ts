@@ -81,6 +81,7 @@ const PRINTERS: { readonly [K in Expr['kind']]: (expr: ExprOf<K>) => string } = 
     `lookup ${register(e.sreg)} set ${e.set}${e.verdictMap ? ' dreg 0' : ''}${e.negate ? ' 0x1' : ''}`,
   counter: (e) => `objref type 1 name ${e.name}`,
   log: (e) => `log prefix ${e.prefix} group ${e.group} snaplen ${e.snaplenBytes} qthreshold 0`,
+  limit: (e) => `limit rate ${e.perSecond}/second burst ${e.burst} type packets flags 0x0`,
   notrack: () => 'notrack',
   reject: (e) => (e.reject === 'tcp-reset' ? 'reject type 1 code 0' : 'reject type 2 code 3'),
   verdict: (e) => `immediate reg 0 ${printVerdict(e.verdict)}`,

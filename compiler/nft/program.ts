@@ -4,6 +4,7 @@
  * at most MAX_NAME_LENGTH, so that `nft list ruleset` prints them readably.
  * Source: linux include/uapi/linux/netfilter/nf_tables.h (v6.12).
  */
+import type { LoggedSubject } from './rule-id.ts';
 
 export const TABLE_NAME = 'picket';
 
@@ -30,6 +31,8 @@ export interface NftRule {
   readonly comment: string | undefined;
   /** The policy rule, endpoint or built-in this comes from, e.g. `np/shop/allow-web ingress[0]`; for errors. */
   readonly origin: string;
+  /** Whose decision this is; absent for built-ins, which their counter names. No part of what the kernel has. */
+  readonly subject?: LoggedSubject | undefined;
 }
 
 /** Key and data types by their nft userspace names (nft `include/datatype.h` TYPE_*). */
@@ -148,6 +151,8 @@ export type Expr =
       /** Bytes of the packet copied with the record. */
       readonly snaplenBytes: number;
     }
+  /** A token bucket of packets: the rule ends here when it is empty. */
+  | { readonly kind: 'limit'; readonly perSecond: number; readonly burst: number }
   | { readonly kind: 'notrack' }
   | { readonly kind: 'reject'; readonly reject: 'admin-prohibited' | 'tcp-reset' }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }

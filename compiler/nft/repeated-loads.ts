@@ -46,6 +46,7 @@ function registersOf(expr: Expr): { readonly first: number; readonly count: numb
     case 'lookup':
     case 'counter':
     case 'log':
+    case 'limit':
     case 'notrack':
     case 'reject':
     case 'verdict':

@@ -14,20 +14,6 @@ export type LoggedVerdict = 'deny' | 'allow' | 'log';
 /** `forward`: neither end's own direction, as for packets that found no service. */
 export type LoggedDirection = Direction | 'forward';
 
-/** Why a packet was decided where no rule did. */
-export type ImplicitCause =
-  | 'end-of-tier'
-  | 'no-profile'
-  | 'missing-profile'
-  | 'unknown-interface'
-  | 'anti-spoofing'
-  | 'invalid'
-  | 'vxlan'
-  | 'ipip'
-  | 'endpoint-to-host'
-  | 'service-loop'
-  | 'refused';
-
 export type LoggedCause =
   | {
       readonly kind: 'rule';
@@ -38,17 +24,22 @@ export type LoggedCause =
     }
   | {
       readonly kind: 'implicit';
-      readonly reason: ImplicitCause;
+      /** `end-of-tier`, `no-profile`, or the name of a built-in such as `unknown-interface`. */
+      readonly reason: string;
       /** With `end-of-tier`. */
       readonly tier: string | undefined;
       /** Ids of the policies or profiles that govern the endpoint there, in order. */
       readonly selectedBy: readonly string[];
     };
 
-export interface RuleMeaning {
-  readonly verdict: LoggedVerdict;
+/** Who decides, and about which way of the packet. */
+export interface LoggedSubject {
   readonly direction: LoggedDirection;
   readonly cause: LoggedCause;
+}
+
+export interface RuleMeaning extends LoggedSubject {
+  readonly verdict: LoggedVerdict;
   /** The named counter that counts every packet, logged or not; other ids may share it. */
   readonly counter: string;
 }

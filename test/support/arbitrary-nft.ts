@@ -97,6 +97,11 @@ const EXPRS: {
     prefix: fc.stringMatching(/^[ -~]{0,63}$/),
     snaplenBytes: fc.nat(0xffff),
   }),
+  limit: fc.record({
+    kind: fc.constant('limit'),
+    perSecond: fc.integer({ min: 1, max: 1_000_000 }),
+    burst: fc.integer({ min: 1, max: 1_000_000 }),
+  }),
   notrack: fc.constant({ kind: 'notrack' }),
   reject: fc.record({
     kind: fc.constant('reject'),

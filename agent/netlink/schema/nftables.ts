@@ -123,6 +123,14 @@ export const EXPRESSIONS = {
     snaplenBytes: [k.NFTA_LOG_SNAPLEN, u32be],
     qthreshold: [k.NFTA_LOG_QTHRESHOLD, u16be],
   }),
+  /** nft_limit_attributes; `unit` in seconds. */
+  limit: attrs({
+    rate: [k.NFTA_LIMIT_RATE, u64be],
+    unit: [k.NFTA_LIMIT_UNIT, u64be],
+    burst: [k.NFTA_LIMIT_BURST, u32be],
+    type: [k.NFTA_LIMIT_TYPE, u32be],
+    flags: [k.NFTA_LIMIT_FLAGS, u32be],
+  }),
   notrack: attrs({}),
   /** nft_reject_attributes */
   reject: attrs({ type: [k.NFTA_REJECT_TYPE, u32be], code: [k.NFTA_REJECT_ICMP_CODE, u8] }),

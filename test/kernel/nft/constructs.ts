@@ -301,6 +301,10 @@ export const RULES: readonly RuleRow[] = [
     nft: 'log prefix "np/shop/web 0: " group 2 snaplen 80 drop',
     exprs: [{ kind: 'log', group: 2, prefix: 'np/shop/web 0: ', snaplenBytes: 80 }, dropped],
   },
+  {
+    nft: 'limit rate 10/second burst 50 packets',
+    exprs: [{ kind: 'limit', perSecond: 10, burst: 50 }],
+  },
   { nft: 'notrack', exprs: [{ kind: 'notrack' }] },
   {
     nft: 'reject with icmpx admin-prohibited',

@@ -42,6 +42,10 @@ const EXPRS: { readonly [K in Expr['kind']]: readonly [Extract<Expr, { kind: K }
     { kind: 'log', group: 2, prefix: 'a b: ', snaplenBytes: 80 },
     '[ log prefix a b:  group 2 snaplen 80 qthreshold 0 ]',
   ],
+  limit: [
+    { kind: 'limit', perSecond: 10, burst: 50 },
+    '[ limit rate 10/second burst 50 type packets flags 0x0 ]',
+  ],
   notrack: [{ kind: 'notrack' }, '[ notrack ]'],
   reject: [{ kind: 'reject', reject: 'tcp-reset' }, '[ reject type 1 code 0 ]'],
   verdict: [
