@@ -184,7 +184,6 @@ const AGENTS: ReadonlyMap<string, string> = new Map([
   ['antrea-agent', 'Antrea'],
   ['kube-network-po', 'kube-network-policies'],
   ['weave-npc', 'Weave'],
-  ['firewalld', 'firewalld'],
 ]);
 
 export function judgeAgents({

@@ -6,24 +6,26 @@ type Read = CheckContext['read'];
 
 const NET = '/proc/sys/net';
 
-/** What follows is of the namespace that reads it. */
-export const SETTING_PROBES: readonly Probe[] = [
-  setting('net.ipv4.conf.all.rp_filter', judgeReversePath),
-  setting('net.netfilter.nf_conntrack_max', judgeConntrackSize),
-  setting('net.bridge.bridge-nf-call-iptables', judgeBridges),
-  setting('net.netfilter.nf_conntrack_tcp_be_liberal', judgeLiberal),
-  setting('net.ipv4.ip_forward', judgeForwarding),
+const SETTINGS: readonly {
+  readonly name: string;
+  readonly judge: (of: CheckContext) => Finding;
+}[] = [
+  { name: 'net.ipv4.conf.all.rp_filter', judge: judgeReversePath },
+  { name: 'net.netfilter.nf_conntrack_max', judge: judgeConntrackSize },
+  { name: 'net.bridge.bridge-nf-call-iptables', judge: judgeBridges },
+  { name: 'net.netfilter.nf_conntrack_tcp_be_liberal', judge: judgeLiberal },
+  { name: 'net.ipv4.ip_forward', judge: judgeForwarding },
 ];
 
-function setting(name: string, judge: (context: CheckContext) => Finding): Probe {
-  return {
-    name,
-    run: (context) => {
-      if (context.config.netns === '') return [judge(context)];
-      const message = `not read: it is of our namespace, not of ${context.config.netns}`;
-      return [warning(message, `nsenter --net=${context.config.netns} picket check`)];
-    },
-  };
+/** What /proc/sys/net shows is of the namespace of the process that reads it. `netns` as configured. */
+export function settingProbes(netns: string): readonly Probe[] {
+  if (netns === '') {
+    return SETTINGS.map(({ name, judge }) => ({ name, run: (context) => [judge(context)] }));
+  }
+  const message = `not read: those of ${netns} show only inside it`;
+  return [
+    { name: 'settings', run: () => [warning(message, `nsenter --net=${netns} picket check`)] },
+  ];
 }
 
 /** `undefined` = there is no such setting, as before its module is loaded. */

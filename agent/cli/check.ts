@@ -7,7 +7,7 @@ import type { CheckContext, Finding, Probe, Status } from '../check/finding.ts';
 import { HOST_PROBES } from '../check/host.ts';
 import { NEIGHBOUR_PROBES } from '../check/neighbours.ts';
 import { protocolProbes } from '../check/protocols.ts';
-import { SETTING_PROBES } from '../check/settings.ts';
+import { settingProbes } from '../check/settings.ts';
 import { printConfigIssue } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import { NetlinkDecodeError } from '../netlink/codec.ts';
@@ -58,7 +58,7 @@ async function check(options: ConfiguredOptions): Promise<number> {
   const groups: readonly (readonly Probe[])[] = [
     HOST_PROBES,
     protocolProbes(engineConfig(config).base, agent !== undefined),
-    SETTING_PROBES,
+    settingProbes(config.netns),
     NEIGHBOUR_PROBES,
     [
       {
