@@ -57,6 +57,8 @@ kernelTest('package: the same sources give the same bytes', CAPS, async (t) => {
   const { stdout } = await execa('dpkg-deb', ['--contents', await thePackage()]);
   t.regex(stdout, /^drwxr-xr-x root\/root .* \.\/etc\/picket\/policies\/$/m);
   t.regex(stdout, /^-rw-r--r-- root\/root .* \.\/usr\/share\/man\/man8\/picket\.8\.gz$/m);
+  t.regex(stdout, / \.\/usr\/lib\/systemd\/system\/picket\.service$/m);
+  t.regex(stdout, / \.\/usr\/lib\/systemd\/system\/picket-boot\.service$/m);
   t.notRegex(stdout, /node_modules|\.ts$/m);
 });
 
