@@ -3,6 +3,9 @@
  * pair with real sockets and shows what happened and who decided. Exit code 0 when all is as expected, 1 otherwise.
  * Leaves nothing behind, however it ends.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { loadNative } from '../agent/native/native.ts';
 import { NetlinkSocket } from '../agent/netlink/socket.ts';
@@ -79,7 +82,11 @@ function describeScene(): void {
 async function applyPolicies(netnsPath: string): Promise<void> {
   const args = ['apply', '--manifests', MANIFESTS, '--node', NODE_NAME, '--netns', netnsPath];
   console.log(`\n$ picket ${args.join(' ')}`);
-  const result = await execa(projectPath('bin/picket'), args, { all: true, reject: false });
+  // The demo leaves nothing behind: a state for the next boot neither.
+  const folder = mkdtempSync(join(tmpdir(), 'picket-demo-'));
+  const env = { PICKET_RUN_DIRECTORY: folder, PICKET_STATE_DIRECTORY: folder };
+  const result = await execa(projectPath('bin/picket'), args, { all: true, reject: false, env });
+  rmSync(folder, { recursive: true, force: true });
   console.log(result.all);
   if (result.exitCode !== 0) throw new Error(`picket apply ended with ${result.exitCode}`);
 }

@@ -1,19 +1,38 @@
 /** `picket apply`: one shot. Reads the manifests, brings the kernel to them, says what was done. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { DURATION_FORM, toDurationMs } from '../config/duration.ts';
+import type { Config } from '../config/keys.ts';
 import { openConnectionSweep, printSweepFailure } from '../dataplane/connection-sweep.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { readHostNetwork } from '../endpoints/host-network.ts';
 import { printRefusal } from '../engine/engine.ts';
 import type { ApplyReport, Engine } from '../engine/engine.ts';
+import { monotonicMs } from '../guard/clock.ts';
+import { digestsOf } from '../guard/digest.ts';
+import { forgetUndone } from '../guard/pending.ts';
+import type { PendingSnapshot } from '../guard/pending.ts';
+import { settleOverdue } from '../guard/undo.ts';
+import type { UndoParts } from '../guard/undo.ts';
 import { loadNative } from '../native/native.ts';
 import type { Native } from '../native/native.ts';
+import { noteEnforcedOrigin } from '../state/origin.ts';
+import { readPanicMark } from '../state/panic.ts';
+import { armApply, disarmUnchanged, isStillWaiting, undoFailed } from './apply-guarded.ts';
 import { CommandError, EXIT } from './exit.ts';
+import { refuseWhileWaiting, seconds, undoParts, whoAmI } from './guarded.ts';
+import { keepGoodState } from './keep.ts';
 import { loadManifests } from './load.ts';
+import type { Loaded } from './load.ts';
 import { configOption, manifestsOption, netnsOption, nodeOption, outputOption } from './options.ts';
 import type { ConfiguredOptions, OutputFormat } from './options.ts';
 import { loadSettings } from './settings.ts';
 import { hasErrors, printIssues, printJson, printLine } from './report.ts';
 import type { ReportedIssue } from './report.ts';
+
+interface ApplyOptions extends ConfiguredOptions {
+  /** Milliseconds. */
+  readonly confirm: number | undefined;
+}
 
 export function applyCommand(): Command {
   return new Command('apply')
@@ -21,8 +40,9 @@ export function applyCommand(): Command {
     .description(
       'Reads the manifests, compiles the policies of the endpoints on this node and applies them in one nf_tables\n' +
         'transaction to the table "inet picket"; large new address sets are filled before. Sends only what differs\n' +
-        'from what the kernel has. The rules stay enforced until the next apply or cleanup.',
+        'from what the kernel has. The rules stay enforced until the next apply or cleanup, and are loaded again at boot.',
     )
+    .addOption(confirmOption())
     .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(nodeOption())
@@ -31,32 +51,99 @@ export function applyCommand(): Command {
     .addHelpText(
       'after',
       `
+With --confirm a process of its own undoes the change, to exactly the rules before, unless somebody says picket confirm
+in time: from a new connection, to see that there still can be one. It does so too when apply is killed. Counters start
+at zero then. An emergency: picket panic-open.
+
 Exit codes: 0 applied; 1 nothing applied, the rules in force are unchanged; 2 usage;
             4 applied but degraded: parts were invalid or refused and are enforced fail closed.
 
 Example:
-  picket apply --manifests /etc/picket/policies --node "$(hostname)"`,
+  picket apply --manifests /etc/picket/policies --node "$(hostname)" --confirm 60s`,
     )
-    .action(async (options: ConfiguredOptions) => {
+    .action(async (options: ApplyOptions) => {
       process.exitCode = await apply(options);
     });
 }
 
-async function apply(options: ConfiguredOptions): Promise<number> {
+function confirmOption(): Option {
+  return new Option(
+    '--confirm <time>',
+    'undo the change when nobody says picket confirm for so long, like 60s or 5m',
+  ).argParser((text) => {
+    const ms = toDurationMs(text);
+    if (ms === undefined) throw new InvalidArgumentError(`Write ${DURATION_FORM}.`);
+    return ms;
+  });
+}
+
+async function apply(options: ApplyOptions): Promise<number> {
   const config = loadSettings(options, ['manifests', 'node']);
   const native = loadNative();
+  const parts = undoParts(config, native);
+  refuseInEmergency(parts);
   const dataplane = new NetlinkDataplane(native, config.netns);
   try {
-    const { engine, issues, objects } = await loadManifests(config, dataplane);
+    refuseWhileWaiting(await settleOverdue(parts), 'picket apply');
+    const loaded = await loadManifests(config, dataplane);
+    const { engine, issues, objects } = loaded;
     printIssues(issues, options.output);
     if (objects === 0) throw nothingToApply(config.manifests, issues);
     engine.setNetwork(await readHostNetwork(native, config.netns));
-    const report = await engine.apply();
+    const { report, waiting } = await enforce(config, parts, loaded, options.confirm);
     await forgetConnections(native, config.netns, report);
-    return printReport(engine, report, issues, { node: config.node, output: options.output });
+    const exitCode = printReport(engine, report, issues, {
+      node: config.node,
+      output: options.output,
+      waiting,
+    });
+    return exitCode;
   } finally {
     dataplane.close();
   }
+}
+
+function refuseInEmergency({ directories }: UndoParts): void {
+  const panic = readPanicMark(directories);
+  if (panic === undefined) return;
+  const since = new Date(panic.sinceMs).toISOString();
+  throw new CommandError(
+    `nothing applied: opened in an emergency at ${since} (${panic.path}). To enforce again say first: picket panic-open --undo`,
+  );
+}
+
+/** With the guard armed before, where that was asked for. */
+async function enforce(
+  config: Config,
+  parts: UndoParts,
+  { engine }: Loaded,
+  confirmMs: number | undefined,
+): Promise<{ readonly report: ApplyReport; readonly waiting: PendingSnapshot | undefined }> {
+  const tried = digestsOf(engine.store.resources(), config.node);
+  const origin = whoAmI('apply', config);
+  const change =
+    confirmMs === undefined ? undefined : await armApply(config, parts, { confirmMs, tried });
+  let report: ApplyReport;
+  try {
+    report = await engine.apply();
+  } catch (error) {
+    if (change !== undefined) await undoFailed(parts, change);
+    throw error;
+  }
+  await forgetUndone(parts.directories.run);
+  if (change === undefined) {
+    const sinceMs = Date.now();
+    const { run } = parts.directories;
+    await noteEnforcedOrigin(run, { source: 'apply', sinceMs, stateMs: undefined, text: origin });
+    await keepGoodState(config, parts, origin, tried.host);
+    return { report, waiting: undefined };
+  }
+  if (report.transactions === 0) {
+    await disarmUnchanged(parts, change);
+    return { report, waiting: undefined };
+  }
+  await isStillWaiting(parts, change);
+  return { report, waiting: change };
 }
 
 /** After the commit; a failure is told and changes nothing else. */
@@ -86,9 +173,14 @@ function printReport(
   engine: Engine,
   report: ApplyReport,
   issues: readonly ReportedIssue[],
-  options: { readonly node: string; readonly output: OutputFormat },
+  options: {
+    readonly node: string;
+    readonly output: OutputFormat;
+    readonly waiting: PendingSnapshot | undefined;
+  },
 ): number {
   const degraded = hasErrors(issues) || report.quarantined.length > 0;
+  const leftMs = options.waiting && timeLeft(options.waiting);
   const counts = {
     endpoints: engine.endpoints().length,
     chains: engine.table.chains.desired.size,
@@ -106,14 +198,24 @@ function printReport(
       transactions,
       quarantined,
       issues,
+      undoneInMs: leftMs,
     });
   } else {
     for (const refusal of report.quarantined) {
       process.stderr.write(`quarantined: ${printRefusal(refusal)}\n`);
     }
     printLine(describe(report, counts, options.node));
+    if (leftMs !== undefined) {
+      printLine(
+        `undone in ${seconds(leftMs)}, unless you say from a new connection: picket confirm`,
+      );
+    }
   }
   return degraded ? EXIT.degraded : EXIT.good;
+}
+
+function timeLeft({ header }: PendingSnapshot): number {
+  return Math.max(0, header.pending.deadlineMs - monotonicMs());
 }
 
 function describe(

@@ -5,12 +5,16 @@
 import { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { applyCommand } from './apply.ts';
+import { bootCommand } from './boot.ts';
 import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { compileCommand } from './compile.ts';
 import { configCommand } from './config.ts';
+import { confirmCommand } from './confirm.ts';
 import { explainCommand } from './explain.ts';
+import { guardCommand } from './guard.ts';
 import { lintCommand } from './lint.ts';
+import { panicOpenCommand } from './panic-open.ts';
 import { runCommand } from './run.ts';
 import { testCommand } from './test.ts';
 
@@ -30,15 +34,18 @@ Start here:
   picket lint    --manifests DIR                       is it valid?
   picket compile --manifests DIR --node NAME --emit ir what would be enforced?
   picket apply   --manifests DIR --node NAME           enforce it
+  picket apply   … --confirm 60s, then picket confirm  enforce it, undone unless you can still say so
   picket run     --manifests DIR --node NAME           enforce it and follow changes
   picket explain NS/POD NS/POD tcp/80 --manifests DIR  who may, and which rule says so?
   picket test    FILE… --manifests DIR                 is everybody allowed and denied as expected?
   picket config  --print-default                       what can be configured?
+  picket panic-open                                    emergency: open everything at once
 
 Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (test), 4 applied but degraded.`,
     );
   for (const command of [
     applyCommand(),
+    confirmCommand(),
     runCommand(),
     compileCommand(),
     lintCommand(),
@@ -46,10 +53,13 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
     testCommand(),
     configCommand(),
     checkCommand(),
+    bootCommand(),
+    panicOpenCommand(),
     cleanupCommand(),
   ]) {
     root.addCommand(command);
   }
+  root.addCommand(guardCommand(), { hidden: true });
   for (const command of [root, ...root.commands]) {
     command.exitOverride().showHelpAfterError('(add --help for what can be said)');
   }

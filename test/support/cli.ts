@@ -81,6 +81,15 @@ export async function until(
 /** No capability at all, not even to read what permission bits forbid; as good as an ordinary user, and can still find the project. */
 export const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] as const;
 
+/** Where commands keep what they keep, so that no test leaves anything on the machine; gone with the process. */
+const HOME = mkdtempSync(join(tmpdir(), 'picket-home-'));
+process.once('exit', () => rmSync(HOME, { recursive: true, force: true }));
+
+export const DIRECTORIES = {
+  PICKET_RUN_DIRECTORY: join(HOME, 'run'),
+  PICKET_STATE_DIRECTORY: join(HOME, 'state'),
+} as const;
+
 export class Bench {
   readonly netns: Netns;
   /** The directory of manifests, below a directory of the test's own. */
@@ -219,13 +228,19 @@ export async function picket(
   const { exitCode, stdout, stderr } = await execa(file, rest, {
     reject: false,
     timeout: 60_000,
-    env,
+    env: { ...DIRECTORIES, ...env },
   });
   return { exitCode, stdout, stderr };
 }
 
-export function startAgent(args: readonly string[], env: Readonly<Record<string, string>>): RunningAgent {
-  const child = execa(projectPath('bin/picket'), ['run', ...args], { reject: false, env });
+export function startAgent(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): RunningAgent {
+  const child = execa(projectPath('bin/picket'), ['run', ...args], {
+    reject: false,
+    env: { ...DIRECTORIES, ...env },
+  });
   const lines: LogLine[] = [];
   let rest = '';
   let hasEnded = false;

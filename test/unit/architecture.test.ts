@@ -23,11 +23,13 @@ const AGENT = [
   'agent/engine',
   'agent/explain',
   'agent/flowlog',
+  'agent/guard',
   'agent/kube',
   'agent/netlink',
   'agent/netlink/schema',
   'agent/obs',
   'agent/config',
+  'agent/state',
   'agent/store',
   'agent/watch',
 ];
@@ -100,6 +102,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'agent/netlink',
   ],
   'agent/obs': ['agent'],
+  // A table as a file: knows how it is sent, not why it is so.
+  'agent/state': ['compiler', 'compiler/nft', 'agent', 'agent/native', 'agent/netlink'],
+  // Goes back to a state. What it refuses to try again and what it warns of, it asks the compiler and the oracle.
+  'agent/guard': [...COMPILER, ...AGENT, 'agent/native'],
   'agent/runner': [...COMPILER, ...AGENT, 'agent/native'],
   // What the running agent tells of itself, and the client that asks.
   'agent/control': [...COMPILER, ...AGENT, 'agent/native', 'agent/runner'],
