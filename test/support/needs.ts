@@ -31,6 +31,10 @@ const PROBES = {
   asan: () => compileAndRun(['-fsanitize=address']),
   /** The helm command, which renders charts without a cluster. */
   helm: () => firstError(systemTool('helm') ?? 'helm', ['version']),
+  /** systemd-analyze, which judges unit files; nothing of systemd has to run. */
+  systemd: probeSystemd,
+  /** Mount namespaces with overlays. */
+  overlay: probeOverlay,
   /** The native addon is built and loads. */
   addon: probeAddon,
   /** What makes Debian packages: dpkg-deb, and binutils. */
@@ -94,6 +98,19 @@ function inNewNetns(command: readonly [string, ...string[]]): string | undefined
   if (unshare === undefined) return 'no unshare command (util-linux)';
   if (tool === undefined) return `no ${command[0]} command`;
   return firstError(unshare, ['--net', tool, ...command.slice(1)]);
+}
+
+function probeSystemd(): string | undefined {
+  const analyze = systemTool('systemd-analyze');
+  return analyze === undefined
+    ? 'no systemd-analyze command'
+    : firstError(analyze, ['syscall-filter', '--no-pager', '@default']);
+}
+
+function probeOverlay(): string | undefined {
+  const script = `mount --make-rprivate / && mount -t tmpfs probe /mnt && cd /mnt && mkdir upper work &&
+    mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc && mkdir /etc/picket-probe`;
+  return firstError('unshare', ['--mount', 'sh', '-c', script]);
 }
 
 function compileAndRun(flags: readonly string[]): string | undefined {
