@@ -8,7 +8,8 @@ import { CommandError, EXIT } from './exit.ts';
 import { configOption, manifestsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
 import { printIssues, printJson, printLine } from './report.ts';
-import { judgeOption, loadScene } from './scene.ts';
+import { judgeOption, liveOption, loadScene } from './scene.ts';
+import type { SceneFlags } from './scene.ts';
 
 export function explainCommand(): Command {
   return new Command('explain')
@@ -16,33 +17,45 @@ export function explainCommand(): Command {
     .description(
       'Judges a new connection by the manifests: egress at the sender, then ingress at the receiver, tier by tier and\n' +
         'policy by policy, down to the rule that decides and its line in the manifest; where no rule decides, it says who\n' +
-        'selected the endpoint. IPv4 and IPv6 where both ends have them. Needs neither root nor a kernel.',
+        'selected the endpoint. At host endpoints stage by stage: untracked, pre-DNAT, forward, normal. IPv4 and IPv6 where\n' +
+        'both ends have them. Needs neither root nor a kernel.',
     )
-    .argument('<src>', 'who connects: NAMESPACE/POD, an address, or host')
-    .argument('<dst>', 'to whom: NAMESPACE/POD, an address, or host')
+    .argument('<src>', 'who connects: NAMESPACE/POD, an address, or host; ADDRESS@INTERFACE')
+    .argument('<dst>', 'to whom: NAMESPACE/POD, an address, or host; host@INTERFACE')
     .argument('[proto/port]', SERVICE_FORMS)
     .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(judgeOption())
+    .addOption(liveOption())
+    .option('--via <address:port>', 'what the destination is before a service proxy replaces it')
     .addOption(outputOption())
     .addHelpText(
       'after',
       `
-"host" is the node itself: that of --node, else that of the pod at the other end. Packets are judged as they are after a
-Service's address was replaced, from port 40000, not part of a known connection.
+"host" is the node itself: that of --node, else that of the pod at the other end, else the only one. Packets come from
+port 40000 and are not part of a known connection. DST is where they arrive; where a Service's address or a node port
+was replaced on the way, --via says what it was. @INTERFACE is the host's interface that they come in or leave by; without,
+it is taken from the addresses of HostEndpoints, and asked for where the answer depends on it. --live takes interfaces and
+addresses from this machine.
 
 Examples:
   picket explain shop/web shop/db tcp/5432 --manifests policies
   picket explain 203.0.113.9 shop/web tcp/443 --manifests policies
+  picket explain 203.0.113.9 host@eth0 tcp/22 --manifests policies --node vm --live
+  picket explain 203.0.113.9@eth0 shop/web tcp/8080 --via 192.0.2.1:30080 --manifests policies
   picket explain shop/web 10.96.0.10 udp/53 --manifests policies -o json
 
 Exit codes: 0 allowed; 3 denied, for one IP family at least; 1 a name is unknown or nothing could be read; 2 usage.`,
     )
     .action(
-      async (src: string, dst: string, service: string | undefined, options: ConfiguredOptions) => {
+      async (src: string, dst: string, service: string | undefined, options: ExplainOptions) => {
         process.exitCode = await explain({ src, dst, service }, options);
       },
     );
+}
+
+interface ExplainOptions extends ConfiguredOptions, SceneFlags {
+  readonly via: string | undefined;
 }
 
 interface Words {
@@ -51,14 +64,14 @@ interface Words {
   readonly service: string | undefined;
 }
 
-async function explain({ src, dst, service }: Words, options: ConfiguredOptions): Promise<number> {
+async function explain({ src, dst, service }: Words, options: ExplainOptions): Promise<number> {
   if (service === undefined) {
     const message =
       `what does ${src} send to ${dst}? Policy is about protocols and ports, so say one after the names: ${SERVICE_FORMS}.\n` +
       `For example: picket explain ${src} ${dst} tcp/80`;
     throw new CommandError(message, EXIT.usage);
   }
-  const question = readQuestion(src, dst, service);
+  const question = readQuestion(src, dst, service, options.via);
   if ('wrong' in question) throw new CommandError(question.wrong, EXIT.usage);
   const { scene, issues } = await loadScene(options);
   printIssues(issues, options.output);

@@ -10,7 +10,7 @@ import type { PlacedExpectation } from '../explain/test-file.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { configOption, manifestsOption } from './options.ts';
 import { hasErrors, printIssues, printLine } from './report.ts';
-import { judgeOption, loadScene } from './scene.ts';
+import { judgeOption, liveOption, loadScene } from './scene.ts';
 import type { SceneFlags } from './scene.ts';
 
 interface TestOptions extends SceneFlags {
@@ -28,6 +28,7 @@ export function testCommand(): Command {
     .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(judgeOption())
+    .addOption(liveOption())
     .addOption(
       new Option('-f, --format <format>', 'human, or tap or junit for programs')
         .choices(Object.keys(PRINTERS))
@@ -41,6 +42,8 @@ A file:
     - allow shop/web -> shop/db tcp/5432
     - deny 203.0.113.9 -> shop/web tcp/22 by gnp/deny-ssh ingress[0]
     - deny shop/web -> host icmp by end of tier default
+    - deny 203.0.113.9@eth1 -> host tcp/80 by no-profile
+    - allow 203.0.113.9 -> shop/web tcp/8080 via 192.0.2.1:30080
     - { expect: allow, from: shop/web, to: shop/api, port: tcp/8080, by: np/shop/api }
 
 Ends and ports are as for picket explain. With names, every IP family that both ends have must be as expected. "by" names

@@ -1,16 +1,17 @@
 /**
- * A question to its answer: one flow for each IP family that both ends have, each judged by every node that governs an end of it, with the
- * oracle. Refuses to know how answers are printed.
+ * A question to its answer: one flow for each IP family that both ends have, each judged by every node that governs an end of it. Refuses
+ * to know how answers are printed.
  */
 import type { Address, Family } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
-import type { Verdict } from '../../compiler/oracle/decision.ts';
+import type { ImplicitReason, Verdict } from '../../compiler/oracle/decision.ts';
 import { evaluateFlow, findEnd } from '../../compiler/oracle/flow.ts';
-import type { FlowEnd, FlowStage } from '../../compiler/oracle/stage.ts';
-import { isSameAddress, ownerOf } from '../../compiler/oracle/world.ts';
-import type { World } from '../../compiler/oracle/world.ts';
+import type { FlowStage } from '../../compiler/oracle/stage.ts';
+import { isSameAddress } from '../../compiler/oracle/world.ts';
 import { addressOf, resolveEnds, worldOf } from './ends.ts';
 import type { Place } from './ends.ts';
+import { hopsOf, journeyOf, judgeHop } from './journey.ts';
+import type { Journey } from './journey.ts';
 import type { Question, Read, ServiceHeader } from './question.ts';
 import type { Scene } from './scene.ts';
 
@@ -22,7 +23,10 @@ export interface JudgedStage extends FlowStage {
 /** Denied by its last stage, or allowed by all. */
 export interface JudgedFlow {
   readonly family: Family;
+  /** As it arrives. */
   readonly packet: Packet;
+  /** As it was sent, where its destination was replaced. */
+  readonly before: Packet | undefined;
   readonly verdict: Verdict;
   readonly stages: readonly JudgedStage[];
 }
@@ -40,18 +44,22 @@ export interface Answer {
 /** Of questions without ports of their own. */
 const SOURCE_PORT = 40_000;
 
-/** `wrong` names what is unknown, or why no packet can go. */
+/** `wrong` names what is unknown, why no packet can go, or what else has to be said. */
 export function answer(scene: Scene, question: Question): Read<Answer> {
   const ends = resolveEnds(scene, question);
   if ('wrong' in ends) return ends;
   const { source, destination } = ends.value;
-  const flows = ([4, 6] as const).flatMap((family): JudgedFlow[] => {
+  const flows: JudgedFlow[] = [];
+  for (const family of [4, 6] as const) {
     const [saddr, daddr] = [addressOf(source, family), addressOf(destination, family)];
     const header = question.service[family];
-    if (saddr === undefined || daddr === undefined || header === undefined) return [];
-    const packet = packetOf(saddr, daddr, header);
-    return [judge(scene, packet, source, destination)];
-  });
+    if (saddr === undefined || daddr === undefined || header === undefined) continue;
+    if (question.via !== undefined && question.via.address.family !== family) continue;
+    const journey = journeyOf(packetOf(saddr, daddr, header), question, source, destination);
+    const flow = judge(scene, journey);
+    if ('wrong' in flow) return flow;
+    flows.push(flow.value);
+  }
   const [first] = flows;
   if (first === undefined) return { wrong: noFamily(question, source, destination) };
   const verdict = flows.every((flow) => flow.verdict === first.verdict) ? first.verdict : 'mixed';
@@ -63,59 +71,59 @@ export function answer(scene: Scene, question: Question): Read<Answer> {
 
 /** A packet between whoever has its addresses. */
 export function judgePacket(scene: Scene, packet: Packet, nodes: readonly string[]): JudgedFlow {
-  return judgeOn(scene, packet, nodes, (world) => ({
-    from: findEnd(world, packet.saddr),
-    to: findEnd(world, packet.daddr),
-  }));
-}
-
-function judge(scene: Scene, packet: Packet, source: Place, destination: Place): JudgedFlow {
-  const owner = ownerOf(worldOf(scene, ''), packet.daddr);
-  const receiving = owner?.node ?? destination.node;
-  const everywhere = [source.node, receiving].filter((node) => node !== undefined);
-  const nodes = scene.node === undefined ? [...new Set(everywhere)] : [scene.node];
-  return judgeOn(scene, packet, nodes, (world) => ({
-    from: source.endIn(world, packet.saddr),
-    to: destination.endIn(world, packet.daddr),
-  }));
-}
-
-type Ends = Readonly<Record<'from' | 'to', FlowEnd>>;
-
-/** In the order of the nodes, until one denies. */
-function judgeOn(
-  whole: Scene,
-  packet: Packet,
-  nodes: readonly string[],
-  endsIn: (world: World) => Ends,
-): JudgedFlow {
   const stages: JudgedStage[] = [];
-  const scene = narrow(whole, packet);
-  const { family } = packet;
-  for (const node of nodes.length === 0 ? [''] : nodes) {
-    const world = worldOf(scene, node);
-    const flow = evaluateFlow(world, { ...endsIn(world), packet });
-    stages.push(...flow.stages.map((stage) => ({ ...stage, node })));
-    if (flow.verdict === 'deny') {
-      return { family, packet, verdict: 'deny', stages: withoutIdle(stages) };
-    }
+  for (const node of nodes) {
+    const world = worldOf(narrow(scene, [packet]), node);
+    const [from, to] = [findEnd(world, packet.saddr), findEnd(world, packet.daddr)];
+    const judged = evaluateFlow(world, { from, to, packet });
+    stages.push(...judged.stages.map((stage) => ({ ...stage, node })));
+    if (judged.verdict === 'deny') break;
   }
-  return { family, packet, verdict: 'allow', stages: withoutIdle(stages) };
+  return flowOf(packet, undefined, stages);
 }
 
-/** Without the workloads that have neither address: they play no part, and the oracle looks at everything for every rule. */
-function narrow(scene: Scene, { saddr, daddr }: Packet): Scene {
-  const isNear = (own: Address): boolean => isSameAddress(own, saddr) || isSameAddress(own, daddr);
+function judge(scene: Scene, journey: Journey): Read<JudgedFlow> {
+  const { packet, before } = journey;
+  const stages: JudgedStage[] = [];
+  for (const { node, isTranslating } of hopsOf(scene, journey)) {
+    const near = narrow(scene, [packet, before?.packet ?? packet]);
+    const judged = judgeHop(
+      near,
+      node,
+      isTranslating ? journey : { ...journey, before: undefined },
+    );
+    if ('wrong' in judged) return judged;
+    stages.push(...judged.value.stages.map((stage) => ({ ...stage, node })));
+    if (judged.value.verdict === 'deny') break;
+  }
+  return { value: flowOf(packet, before?.packet, stages) };
+}
+
+function flowOf(
+  packet: Packet,
+  before: Packet | undefined,
+  stages: readonly JudgedStage[],
+): JudgedFlow {
+  const verdict = stages.at(-1)?.decision.verdict ?? 'allow';
+  return { family: packet.family, packet, before, verdict, stages: withoutIdle(stages) };
+}
+
+/** Without the workloads that have none of the addresses: they play no part, and the oracle looks at everything for every rule. */
+function narrow(scene: Scene, packets: readonly Packet[]): Scene {
+  const isNear = (own: Address): boolean =>
+    packets.some(({ saddr, daddr }) => isSameAddress(own, saddr) || isSameAddress(own, daddr));
   const resources = scene.resources.filter(
     (resource) => resource.kind !== 'WorkloadEndpoint' || resource.addresses.some(isNear),
   );
   return { ...scene, resources };
 }
 
+const IDLE: readonly ImplicitReason[] = ['not-governed', 'no-host-endpoint'];
+
 /** A node that governs neither end has nothing to say where another one has. */
 function withoutIdle(stages: readonly JudgedStage[]): readonly JudgedStage[] {
   const busy = stages.filter(({ decision: { decisive } }) => {
-    return decisive.kind === 'rule' || decisive.reason !== 'not-governed';
+    return decisive.kind === 'rule' || !IDLE.includes(decisive.reason);
   });
   return busy.length > 0 ? busy : stages.slice(0, 1);
 }

@@ -11,6 +11,7 @@ import { findEnd } from '../../compiler/oracle/flow.ts';
 import type { FlowEnd } from '../../compiler/oracle/stage.ts';
 import { isSameAddress, resourcesOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
+import { interfacesOf } from './interfaces.ts';
 import type { EndWord, Question, Read } from './question.ts';
 import type { Scene } from './scene.ts';
 
@@ -22,6 +23,10 @@ export interface Place {
   readonly addresses: readonly Address[];
   /** The node that judges this end, where one does. */
   readonly node: string | undefined;
+  /** It is that node itself. */
+  readonly isHost: boolean;
+  /** The host's interface on the way, where the question says it: the place's own where it is a host. */
+  readonly interface: string | undefined;
   /** What is there, as the world's node sees it. */
   endIn(world: World, address: Address): FlowEnd;
 }
@@ -33,7 +38,12 @@ const MAX_NAMES = 8;
 const UNSPECIFIED: readonly Address[] = ([4, 6] as const).map((family) => ({ family, value: 0n }));
 
 export function worldOf(scene: Scene, node: string): World {
-  return { resources: scene.resources, node, interfaces: [], config: scene.config };
+  return {
+    resources: scene.resources,
+    node,
+    interfaces: interfacesOf(scene, node),
+    config: scene.config,
+  };
 }
 
 /** Source and destination. */
@@ -45,14 +55,14 @@ export function resolveEnds(
   const [a, b] = known;
   if ('wrong' in a) return a;
   if ('wrong' in b) return b;
-  const source = a.value ?? hostPlace(scene, b.value?.node);
+  const source = a.value ?? hostPlace(scene, from, b.value?.node);
   // Packets go to whoever has the address, whoever was meant.
   const destination =
-    b.value === undefined ? hostPlace(scene, a.value?.node) : { ...b.value, endIn: findEnd };
+    b.value === undefined ? hostPlace(scene, to, a.value?.node) : { ...b.value, endIn: findEnd };
   if (b.value === undefined && destination.addresses.length === 0) {
     const wrong =
       `no address of ${destination.name} is known: add its Node object to the manifests, ` +
-      'say which node with --node, or say the address instead of host';
+      'say which node with --node, or ask on the machine itself with --live';
     return { wrong };
   }
   const sender = source.addresses.length > 0 ? source : { ...source, addresses: UNSPECIFIED };
@@ -63,7 +73,7 @@ export function resolveEnds(
 function resolveKnown(scene: Scene, word: EndWord): Read<Place | undefined> {
   if (word.kind === 'host') return { value: undefined };
   return word.kind === 'address'
-    ? { value: addressPlace(scene, word.address) }
+    ? { value: addressPlace(scene, word.address, word.interface) }
     : workloadPlace(scene, word.id);
 }
 
@@ -82,7 +92,7 @@ function workloadPlace(scene: Scene, id: string): Read<Place> {
     addresses.some((own) => isSameAddress(own, address))
       ? { kind: 'workload', endpoint }
       : findEnd(world, address);
-  return { value: { name: id, addresses, node, endIn } };
+  return { value: { name: id, addresses, node, isHost: false, interface: undefined, endIn } };
 }
 
 function unknownWorkload(scene: Scene, id: string, workloads: readonly WorkloadEndpoint[]): string {
@@ -101,41 +111,53 @@ function unknownWorkload(scene: Scene, id: string, workloads: readonly WorkloadE
   return `there is no pod ${id}; there is: ${shown.slice(0, MAX_NAMES).join(', ')}${more}`;
 }
 
-function addressPlace(scene: Scene, address: Address): Place {
+function addressPlace(scene: Scene, address: Address, name: string | undefined): Place {
   const text = printAddress(address);
-  const addresses = [address];
-  const endIn = findEnd;
+  const common = { addresses: [address], interface: name, endIn: findEnd };
   const end = findEnd(worldOf(scene, scene.node ?? ''), address);
   if (end.kind === 'workload') {
     const { id, node } = end.endpoint;
-    return { name: `${text} (${id})`, addresses, node, endIn };
+    return { ...common, name: `${text} (${id})`, node, isHost: false };
   }
-  const node = nodesOf(scene).find(
-    (name) => findEnd(worldOf(scene, name), address).kind === 'host',
-  );
-  return { name: node === undefined ? text : `${text} (node ${node})`, addresses, node, endIn };
+  const node = hostWith(scene, address);
+  const isHost = node !== undefined;
+  return { ...common, name: isHost ? `${text} (node ${node})` : text, node, isHost };
 }
 
-function hostPlace(scene: Scene, neighbour: string | undefined): Place {
-  const node = scene.node ?? neighbour;
-  const world = worldOf(scene, node ?? '');
+/** The node that has the address. */
+export function hostWith(scene: Scene, address: Address): string | undefined {
+  return nodesOf(scene).find((name) => findEnd(worldOf(scene, name), address).kind === 'host');
+}
+
+function hostPlace(scene: Scene, word: EndWord, neighbour: string | undefined): Place {
+  const node = scene.node ?? neighbour ?? onlyNode(scene);
+  const name = 'interface' in word ? word.interface : undefined;
+  const own = node === undefined ? [] : interfacesOf(scene, node);
+  const known = resourcesOf(worldOf(scene, ''), 'Node').filter((each) => each.name === node);
   const addresses = [
-    ...resourcesOf(world, 'Node')
-      .filter(({ name }) => name === node)
-      .flatMap((each) => each.addresses),
-    ...resourcesOf(world, 'HostEndpoint')
-      .filter((each) => each.node === node)
-      .flatMap((each) => each.expectedIPs),
-  ];
+    // Those of the interface that is asked for go first.
+    ...own.filter((each) => each.name === name),
+    ...known,
+    ...own.filter((each) => each.name !== 'lo'),
+  ].flatMap((each) => each.addresses);
   const endIn = (seenBy: World): FlowEnd => ({ kind: seenBy.node === node ? 'host' : 'external' });
-  return { name: node === undefined ? 'host' : `host ${node}`, addresses, node, endIn };
+  const title = node === undefined ? 'host' : `host ${node}`;
+  return { name: title, addresses, node, isHost: true, interface: name, endIn };
+}
+
+/** Of the nodes that have addresses or host endpoints. */
+export function onlyNode(scene: Scene): string | undefined {
+  const [first, ...others] = nodesOf(scene);
+  return others.length === 0 ? first : undefined;
 }
 
 /** Names of nodes that have addresses of their own. */
 function nodesOf(scene: Scene): string[] {
   const world = worldOf(scene, '');
   const named = resourcesOf(world, 'Node').map(({ name }) => name);
-  return [...new Set([...named, ...resourcesOf(world, 'HostEndpoint').map(({ node }) => node)])];
+  const hosts = resourcesOf(world, 'HostEndpoint').map(({ node }) => node);
+  const live = scene.live === undefined || scene.node === undefined ? [] : [scene.node];
+  return [...new Set([...named, ...hosts, ...live])];
 }
 
 /** Why `scene.node` cannot be asked: nothing in the manifests says that it exists. */

@@ -42,12 +42,12 @@ export type ReadExpectation =
   { readonly value: Expectation } | { readonly wrong: WrongExpectation };
 
 export const EXAMPLE = 'allow shop/web -> shop/db tcp/5432';
-const FORM = `"allow|deny SRC -> DST PROTO/PORT [by RULE]", like "${EXAMPLE}"`;
+const FORM = `"allow|deny SRC -> DST PROTO/PORT [via ADDRESS:PORT] [by RULE]", like "${EXAMPLE}"`;
 const DECIDER_FORMS =
   'KIND/NAMESPACE/NAME, KIND/NAME or pro/PROFILE, with ingress[N] or egress[N] for one rule; "end of tier NAME"; or a reason';
 
-const LINE = /^(\S+)\s+(\S+)\s+->\s+(\S+)\s+(\S+)(?:\s+by\s+(\S.*))?$/;
-const KEYS = ['expect', 'from', 'to', 'port', 'by'] as const;
+const LINE = /^(\S+)\s+(\S+)\s+->\s+(\S+)\s+(\S+)(?:\s+via\s+(\S+))?(?:\s+by\s+(\S.*))?$/;
+const KEYS = ['expect', 'from', 'to', 'port', 'via', 'by'] as const;
 const REQUIRED = KEYS.slice(0, 4);
 
 interface Words {
@@ -55,6 +55,7 @@ interface Words {
   readonly from: string;
   readonly to: string;
   readonly port: string;
+  readonly via?: string;
   readonly by?: string;
 }
 
@@ -69,8 +70,15 @@ export function readExpectation(value: unknown): ReadExpectation {
 function readLine(text: string): ReadExpectation {
   const match = LINE.exec(text.trim());
   if (match === null) return wrong([], `${JSON.stringify(text)} is not ${FORM}`);
-  const [, expect = '', from = '', to = '', port = '', by] = match;
-  const words = { expect, from, to, port, ...(by === undefined ? {} : { by }) };
+  const [, expect = '', from = '', to = '', port = '', via, by] = match;
+  const words = {
+    expect,
+    from,
+    to,
+    port,
+    ...(via === undefined ? {} : { via }),
+    ...(by === undefined ? {} : { by }),
+  };
   return readWords(words, () => []);
 }
 
@@ -92,7 +100,7 @@ function readMapping(value: Readonly<Record<string, unknown>>): ReadExpectation 
 }
 
 function readWords(words: Words, pathOf: (key: keyof Words) => Path): ReadExpectation {
-  const { expect, from, to, port, by } = words;
+  const { expect, from, to, port, via, by } = words;
   if (expect !== 'allow' && expect !== 'deny') {
     const hint = suggest(expect, ['allow', 'deny']);
     return wrong(
@@ -100,7 +108,7 @@ function readWords(words: Words, pathOf: (key: keyof Words) => Path): ReadExpect
       `expected allow or deny, found ${JSON.stringify(expect)}${hint}`,
     );
   }
-  const question = readQuestion(from, to, port);
+  const question = readQuestion(from, to, port, via);
   if ('wrong' in question) return wrong([], question.wrong);
   const decider = by === undefined ? undefined : readDecider(by.trim());
   if (decider !== undefined && 'wrong' in decider) return wrong(pathOf('by'), decider.wrong);

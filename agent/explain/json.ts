@@ -1,5 +1,6 @@
 /** Answers for programs: plain data with text addresses; every rule with kind, namespace, name, tier, index, name, file and line. */
 import { printAddress } from '../../compiler/model/ip.ts';
+import type { Packet } from '../../compiler/model/packet.ts';
 import type { Decisive } from '../../compiler/oracle/decision.ts';
 import { REASONS } from '../../compiler/oracle/explain.ts';
 import type { Answer, JudgedFlow, JudgedStage } from './answer.ts';
@@ -10,19 +11,27 @@ export function answerToJson(scene: Scene, { question, from, to, verdict, flows 
   return { question, verdict, from, to, flows: flows.map((flow) => flowToJson(scene, flow)) };
 }
 
-function flowToJson(scene: Scene, { family, packet, verdict, stages }: JudgedFlow): object {
-  const { saddr, daddr, ...header } = packet;
+function flowToJson(scene: Scene, { packet, before, verdict, stages }: JudgedFlow): object {
   return {
     verdict,
-    packet: { ...header, family, saddr: printAddress(saddr), daddr: printAddress(daddr) },
+    packet: packetToJson(packet),
+    before: before && packetToJson(before),
     stages: stages.map((stage) => stageToJson(scene, stage)),
   };
 }
 
-function stageToJson(scene: Scene, { node, endpoint, direction, decision }: JudgedStage): object {
+function packetToJson(packet: Packet): object {
+  const { saddr, daddr } = packet;
+  return { ...packet, saddr: printAddress(saddr), daddr: printAddress(daddr) };
+}
+
+function stageToJson(scene: Scene, judged: JudgedStage): object {
+  const { node, stage, endpointKind, endpoint, direction, decision } = judged;
   const { verdict, decisive } = decision;
   return {
+    stage,
     direction,
+    endpointKind,
     node: node === '' ? undefined : node,
     endpoint,
     verdict,

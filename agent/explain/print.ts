@@ -4,7 +4,7 @@
  */
 import { printAddress } from '../../compiler/model/ip.ts';
 import type { Decisive } from '../../compiler/oracle/decision.ts';
-import { REASONS } from '../../compiler/oracle/explain.ts';
+import { nameStage, REASONS } from '../../compiler/oracle/explain.ts';
 import type { Answer, JudgedFlow, JudgedStage } from './answer.ts';
 import type { RulePlace, Scene } from './scene.ts';
 import { walk } from './walk.ts';
@@ -39,17 +39,17 @@ function indent(line: string): string {
   return `  ${line}`;
 }
 
-function printFlow({ family, packet, verdict }: JudgedFlow): string {
-  const ends = `${printAddress(packet.saddr)} -> ${printAddress(packet.daddr)}`;
+function printFlow({ family, packet, before, verdict }: JudgedFlow): string {
+  const via = before === undefined ? '' : ` (sent to ${printAddress(before.daddr)})`;
+  const ends = `${printAddress(packet.saddr)} -> ${printAddress(packet.daddr)}${via}`;
   return `IPv${family} ${ends}: ${WORDS[verdict]}`;
 }
 
 function printStage(scene: Scene, stage: JudgedStage): string[] {
-  const { endpoint, node, direction, decision } = stage;
-  const whose = endpoint === undefined ? '' : ` of ${endpoint}`;
+  const { node, decision } = stage;
   const where = node === '' ? '' : `, node ${node}`;
   return [
-    `${direction}${whose}${where}: ${WORDS[decision.verdict]}`,
+    `${nameStage(stage)}${where}: ${WORDS[decision.verdict]}`,
     `  by ${printDecisive(scene, stage)}`,
     ...walk(scene, decision).flatMap(printTier).map(indent),
   ];

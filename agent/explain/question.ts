@@ -8,9 +8,18 @@ import { suggest } from '../../compiler/model/parse/nearest.ts';
 
 export type EndWord =
   | { readonly kind: 'workload'; readonly id: string }
-  | { readonly kind: 'address'; readonly address: Address }
+  | { readonly kind: 'address'; readonly address: Address; readonly interface: string | undefined }
   /** The node itself. */
-  | { readonly kind: 'host' };
+  | { readonly kind: 'host'; readonly interface: string | undefined };
+
+/** What a destination was before it was replaced. */
+export interface Via {
+  readonly address: Address;
+  /** `undefined` = the same. */
+  readonly port: number | undefined;
+  /** Where a packet of the host was routed to at first. */
+  readonly interface: string | undefined;
+}
 
 /** What a packet carries, by family; a family that has no such packet is left out. */
 export type Service = Readonly<Partial<Record<Family, ServiceHeader>>>;
@@ -28,6 +37,7 @@ export interface Question {
   readonly from: EndWord;
   readonly to: EndWord;
   readonly service: Service;
+  readonly via: Via | undefined;
   /** As asked: `shop/web -> shop/db tcp/5432`. */
   readonly text: string;
 }
@@ -35,35 +45,70 @@ export interface Question {
 /** A value, or a sentence on what is wrong and what would be right. */
 export type Read<T> = { readonly value: T } | { readonly wrong: string };
 
-export const END_FORMS = 'NAMESPACE/POD, an IPv4 or IPv6 address, or host';
+export const END_FORMS =
+  'NAMESPACE/POD, an IPv4 or IPv6 address, or host; the last two also with the interface of the host, as 203.0.113.9@eth1';
+export const VIA_FORMS = 'ADDRESS, ADDRESS:PORT or [IPV6]:PORT';
 export const SERVICE_FORMS =
   'tcp/80, udp/53, sctp/1, udplite/7, icmp (an echo request), icmp/TYPE/CODE, icmpv6/TYPE/CODE, or a protocol number like 47';
 
-export function readQuestion(from: string, to: string, service: string): Read<Question> {
-  const ends = [readEnd(from), readEnd(to)] as const;
-  const what = readService(service);
-  const wrong = [...ends, what].flatMap((part) => ('wrong' in part ? [part.wrong] : []));
-  const [source, destination] = ends;
-  if ('wrong' in source || 'wrong' in destination || 'wrong' in what) {
-    return { wrong: wrong.join('; ') };
+/** `via` is what the destination was before a service proxy replaced it. */
+export function readQuestion(
+  from: string,
+  to: string,
+  service: string,
+  via?: string,
+): Read<Question> {
+  const [source, destination, what] = [readEnd(from), readEnd(to), readService(service)];
+  const before: Read<Via | undefined> = via === undefined ? { value: undefined } : readVia(via);
+  if ('wrong' in source || 'wrong' in destination || 'wrong' in what || 'wrong' in before) {
+    const parts = [source, destination, what, before];
+    return { wrong: parts.flatMap((part) => ('wrong' in part ? [part.wrong] : [])).join('; ') };
   }
-  const text = `${from} -> ${to} ${service}`;
-  const [a, b] = [source.value, destination.value];
-  if (a.kind === 'address' && b.kind === 'address' && a.address.family !== b.address.family) {
-    return { wrong: `${from} and ${to} are of different IP families` };
-  }
-  return { value: { from: a, to: b, service: what.value, text } };
+  const text = `${from} -> ${to} ${service}${via === undefined ? '' : ` via ${via}`}`;
+  const families = [source.value, destination.value, before.value].flatMap((end) =>
+    end !== undefined && 'address' in end ? [end.address.family] : [],
+  );
+  if (new Set(families).size > 1) return { wrong: `${text}: of different IP families` };
+  return {
+    value: {
+      from: source.value,
+      to: destination.value,
+      service: what.value,
+      via: before.value,
+      text,
+    },
+  };
 }
 
+/** What the kernel takes as a name. */
+const INTERFACE = /^[^\s/@]{1,15}$/;
+
 function readEnd(text: string): Read<EndWord> {
-  if (text === 'host') return { value: { kind: 'host' } };
-  const address = toAddress(text);
-  if (address !== undefined) return { value: { kind: 'address', address } };
-  const parts = text.split('/');
-  if (parts.length === 2 && parts.every((part) => /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(part))) {
-    return { value: { kind: 'workload', id: text } };
-  }
-  return { wrong: `${JSON.stringify(text)} is no end of a connection: say ${END_FORMS}` };
+  const [word = '', name, ...rest] = text.split('@');
+  const wrong = { wrong: `${JSON.stringify(text)} is no end of a connection: say ${END_FORMS}` };
+  if (rest.length > 0 || (name !== undefined && !INTERFACE.test(name))) return wrong;
+  if (word === 'host') return { value: { kind: 'host', interface: name } };
+  const address = toAddress(word);
+  if (address !== undefined) return { value: { kind: 'address', address, interface: name } };
+  const parts = word.split('/');
+  const isPod =
+    parts.length === 2 && parts.every((part) => /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(part));
+  return isPod && name === undefined ? { value: { kind: 'workload', id: text } } : wrong;
+}
+
+function readVia(text: string): Read<Via> {
+  const wrong = { wrong: `via: ${JSON.stringify(text)} is no destination: say ${VIA_FORMS}` };
+  const [word = '', name, ...rest] = text.split('@');
+  const whole = toAddress(word);
+  const [, host = '', digits = ''] =
+    /^\[([^\]]+)\]:(\d{1,5})$/.exec(word) ?? /^([^:]+):(\d{1,5})$/.exec(word) ?? [];
+  const address = whole ?? toAddress(host);
+  const port = digits === '' ? undefined : Number(digits);
+  const isWrong =
+    rest.length > 0 ||
+    (name !== undefined && !INTERFACE.test(name)) ||
+    (port !== undefined && port > 65_535);
+  return address === undefined || isWrong ? wrong : { value: { address, port, interface: name } };
 }
 
 const WITH_PORTS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, sctp: 132, udplite: 136 };

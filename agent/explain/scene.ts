@@ -7,7 +7,7 @@ import { policyId } from '../../compiler/model/policy.ts';
 import type { Rule } from '../../compiler/model/policy.ts';
 import { compareUtf8 } from '../../compiler/model/text-order.ts';
 import type { RuleRef } from '../../compiler/oracle/decision.ts';
-import type { OracleConfig } from '../../compiler/oracle/world.ts';
+import type { HostInterface, OracleConfig } from '../../compiler/oracle/world.ts';
 import type { Store } from '../store/store.ts';
 
 /** A rule's owner and place. */
@@ -27,6 +27,8 @@ export interface Scene {
   readonly config: OracleConfig;
   /** The only node that judges; `undefined` = each node judges its own workloads. */
   readonly node: string | undefined;
+  /** Interfaces of `node` as the machine has them; `undefined` = worked out from the manifests. */
+  readonly live: readonly HostInterface[] | undefined;
   placeOf(rule: RuleRef): RulePlace;
   /** Rules of a policy or profile (`pro/<name>`) as the model has them; empty where there is none. */
   rulesOf(id: string, direction: RuleRef['direction']): readonly Rule[];
@@ -35,6 +37,7 @@ export interface Scene {
 export interface SceneOptions {
   readonly config: OracleConfig;
   readonly node: string | undefined;
+  readonly live?: readonly HostInterface[] | undefined;
 }
 
 export function sceneOf(store: Pick<Store, 'resources' | 'locate'>, options: SceneOptions): Scene {
@@ -46,7 +49,9 @@ export function sceneOf(store: Pick<Store, 'resources' | 'locate'>, options: Sce
     }),
   );
   return {
-    ...options,
+    config: options.config,
+    node: options.node,
+    live: options.live,
     resources: [...chosen.values()].map(({ resource }) => resource),
     rulesOf(id, direction) {
       const resource = owners.get(id)?.resource;

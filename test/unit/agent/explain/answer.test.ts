@@ -159,7 +159,7 @@ const ROWS = [
   {
     name: 'to a host without known address',
     in: 'shop/old host tcp/22',
-    out: 'no address of host a is known: add its Node object to the manifests, say which node with --node, or say the address instead of host',
+    out: 'no address of host a is known: add its Node object to the manifests, say which node with --node, or ask on the machine itself with --live',
   },
   {
     name: 'one family in common',

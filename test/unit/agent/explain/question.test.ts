@@ -36,6 +36,9 @@ const ENDS = [
   { in: '10.0.0.1', out: 'address 10.0.0.1' },
   { in: 'fd00:0::1', out: 'address fd00::1' },
   { in: 'host', out: 'host' },
+  { in: 'host@eth0', out: 'host at eth0' },
+  { in: '10.0.0.1@eth1.5', out: 'address 10.0.0.1 at eth1.5' },
+  { in: 'fd00::1@wg-0', out: 'address fd00::1 at wg-0' },
 ];
 
 for (const row of ENDS) {
@@ -48,8 +51,51 @@ for (const row of ENDS) {
 
 function printEnd(end: EndWord): string {
   if (end.kind === 'workload') return `workload ${end.id}`;
-  return end.kind === 'host' ? 'host' : `address ${printAddress(end.address)}`;
+  const at = end.interface === undefined ? '' : ` at ${end.interface}`;
+  return end.kind === 'host' ? `host${at}` : `address ${printAddress(end.address)}${at}`;
 }
+
+const VIAS = [
+  { in: '192.0.2.1:30080', out: '192.0.2.1 30080' },
+  { in: '192.0.2.1', out: '192.0.2.1' },
+  { in: 'fd00::1', out: 'fd00::1' },
+  { in: '[fd00::1]:443', out: 'fd00::1 443' },
+  { in: '10.96.0.1:80@eth0', out: '10.96.0.1 80 eth0' },
+];
+
+for (const row of VIAS) {
+  test(`via ${row.in}`, (t) => {
+    const read = readQuestion('a/b', 'c/d', 'tcp/80', row.in);
+    if ('wrong' in read) return t.fail(read.wrong);
+    const { via } = read.value;
+    if (via === undefined) return t.fail();
+    const words = [printAddress(via.address), via.port, via.interface];
+    t.is(words.filter((word) => word !== undefined).join(' '), row.out);
+    return t.is(read.value.text, `a/b -> c/d tcp/80 via ${row.in}`);
+  });
+}
+
+const WRONG_VIAS = [
+  '',
+  'web',
+  '192.0.2.1:70000',
+  '192.0.2.1:',
+  'fd00::1]:80',
+  '192.0.2.1@a b',
+  '192.0.2.1@a@b',
+];
+
+for (const word of WRONG_VIAS) {
+  test(`refused: via ${JSON.stringify(word)}`, (t) => {
+    const read = readQuestion('a/b', 'c/d', 'tcp/80', word);
+    t.regex('wrong' in read ? read.wrong : '', /^via: .* is no destination: say ADDRESS/);
+  });
+}
+
+test('via of another family than an end', (t) => {
+  const read = readQuestion('203.0.113.9', 'c/d', 'tcp/80', 'fd00::1');
+  t.regex('wrong' in read ? read.wrong : '', /of different IP families/);
+});
 
 const WRONG = [
   {
@@ -77,6 +123,9 @@ const WRONG = [
   },
   { name: 'a prefix', in: '10.0.0.0/8 c/d tcp/80', says: undefined },
   { name: 'upper case', in: 'A/b c/d tcp/80', says: /"A\/b" is no end/ },
+  { name: 'an interface of a pod', in: 'a/b@eth0 c/d tcp/80', says: /"a\/b@eth0" is no end/ },
+  { name: 'two interfaces', in: 'host@a@b c/d tcp/80', says: /"host@a@b" is no end/ },
+  { name: 'no interface', in: 'host@ c/d tcp/80', says: /"host@" is no end/ },
   { name: 'mixed families', in: '10.0.0.1 fd00::1 tcp/80', says: /different IP families/ },
   {
     name: 'everything at once',
