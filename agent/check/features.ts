@@ -14,6 +14,8 @@ import {
   verdict,
   vmap,
 } from '../../compiler/nft/exprs.ts';
+import { hostBaseChains } from '../../compiler/nft/host-base.ts';
+import { HOST_STAGE_NAMES } from '../../compiler/nft/host-stages.ts';
 import { setMark } from '../../compiler/nft/mark.ts';
 import type { DataType, Expr, NftElement, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import { describeErrno, errnoName } from '../errors.ts';
@@ -92,7 +94,7 @@ function features(config: BaseConfig, logGroup: number): readonly Feature[] {
       ops: rule([{ kind: 'reject', reject: 'tcp-reset' }]),
     },
     { name: 'notrack', module: 'nft_ct', ops: rule([{ kind: 'notrack' }]) },
-    { name: 'packet mark', module: 'nf_tables', ops: rule(setMark(0x10000000)) },
+    { name: 'packet mark', module: 'nf_tables', ops: rule(setMark(config.host.acceptMark)) },
     { name: 'named counters', module: 'nft_objref', ops: counter() },
   ];
 }
@@ -136,7 +138,8 @@ function adviceFor(refusal: Refusal | undefined, module: string): string {
 
 /** A chain at every hook and priority where this configuration has one. They are empty, and accept. */
 function hooks(config: BaseConfig): NftOp[] {
-  return lowerBase(config).flatMap(({ chain }) => {
+  const host = hostBaseChains({ stages: new Set(HOST_STAGE_NAMES), wildcard: undefined }, config);
+  return [...lowerBase(config), ...host].flatMap(({ chain }) => {
     if (chain.base === undefined) return [];
     const name = `${CHAIN}-${chain.name}`;
     return [{ op: 'add-chain', chain: { name, base: chain.base, rules: [] }, origin: ORIGIN }];
