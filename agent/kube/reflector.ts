@@ -170,11 +170,15 @@ export class Reflector {
 
   async #watch(signal: AbortSignal): Promise<void> {
     const isList = this.#version === undefined;
-    const { body } = await this.#openWatch(signal);
+    const answer = await this.#openWatch(signal);
+    if (answer === undefined) {
+      await this.#listPages(signal);
+      return this.#watch(signal);
+    }
     if (isList) this.#unfinished += 1;
     else this.#silent += 1;
     try {
-      await this.#readWatch(readLines(body, this.#watchLimits()), isList);
+      await this.#readWatch(readLines(answer.body, this.#watchLimits()), isList);
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error;
       throw brokenAnswer(`a watch event is too large: ${error.message}`, error);
@@ -183,7 +187,8 @@ export class Reflector {
     this.#noteContact();
   }
 
-  async #openWatch(signal: AbortSignal): Promise<Answer> {
+  /** `undefined` = it would have been a streaming list, and this server has none. */
+  async #openWatch(signal: AbortSignal): Promise<Answer | undefined> {
     const [shortest, longest] = WATCH_SECONDS;
     const seconds = shortest + this.#parts.timing.random() * (longest - shortest);
     const start: Query =
@@ -201,8 +206,9 @@ export class Reflector {
       return await this.#parts.client.get(pathOf(this.resource), query, signal);
     } catch (error) {
       const isOld = error instanceof ApiError && NOT_STREAMING.includes(error.detail.status);
-      if (isOld && this.#version === undefined) this.#canStream = false;
-      throw error;
+      if (!isOld || this.#version !== undefined) throw error;
+      this.#canStream = false;
+      return undefined;
     }
   }
 

@@ -30,6 +30,8 @@ export class Mirror {
   batches = 0;
   largestBatch = 0;
   last: Batch | undefined;
+  /** Everything that was ever wrong. */
+  readonly allIssues = new Set<string>();
   /** While set, batches are not taken. */
   isPaused = false;
   readonly #stop = new AbortController();
@@ -93,6 +95,7 @@ export class Mirror {
       this.batches += 1;
       this.largestBatch = Math.max(this.largestBatch, batch.events.length);
       this.last = batch;
+      for (const text of this.issues) this.allIssues.add(text);
       this.events.push(...batch.events);
       for (const event of batch.events) {
         if (event.op === 'put') this.objects.set(event.key, event);

@@ -116,6 +116,8 @@ test.serial('a plugin is asked again when its token is refused, and may fail', a
   });
 });
 
+const synced = (mirror: Mirror): Promise<void> => mirror.synced();
+
 test.serial('through a proxy, of the kubeconfig or of the environment', async (t) => {
   let tunnels = 0;
   const proxy = createServer();
@@ -134,7 +136,6 @@ test.serial('through a proxy, of the kubeconfig or of the environment', async (t
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
   try {
     await withServer(async (server) => {
-      const synced = (mirror: Mirror): Promise<void> => mirror.synced();
       await Mirror.with(server.kubeconfig(undefined, { 'proxy-url': url }), synced);
       const first = tunnels;
       t.true(first > 0);

@@ -55,6 +55,7 @@ test.serial(
             t.true(Number(watch?.get('timeoutSeconds')) >= 300);
             server.put(pod('f'));
             await mirror.until('a change', () => mirror.objects.has('/Pod/shop/f'));
+            t.deepEqual([...mirror.allIssues], []);
           },
           { limits },
         );
