@@ -65,8 +65,19 @@ export function resolveEnds(
       'say which node with --node, or ask on the machine itself with --live';
     return { wrong };
   }
+  const unknown = unknownInterface(scene, source) ?? unknownInterface(scene, destination);
+  if (unknown !== undefined) return { wrong: unknown };
   const sender = source.addresses.length > 0 ? source : { ...source, addresses: UNSPECIFIED };
   return { value: { source: sender, destination } };
+}
+
+/** What manifests do not name may exist all the same; on the machine itself it does not. */
+function unknownInterface(scene: Scene, place: Place): string | undefined {
+  const isOurs = !place.isHost || place.node === scene.node;
+  if (scene.live === undefined || place.interface === undefined || !isOurs) return undefined;
+  const names = scene.live.map(({ name }) => name);
+  if (names.includes(place.interface)) return undefined;
+  return `this machine has no interface ${place.interface} that is up; there is: ${names.join(', ')}`;
 }
 
 /** `undefined` for `host`, which depends on the other end. */

@@ -241,6 +241,13 @@ const ROWS = [
     out: 'deny: a:input@eth0=deny(no-profile)',
   },
   {
+    name: 'live: an interface that the machine has not',
+    in: '203.0.113.9 host@eth9 tcp/80',
+    of: [ETH0, WILD],
+    live: LIVE,
+    out: 'this machine has no interface eth9 that is up; there is: lo, eth0, eth7, cali1',
+  },
+  {
     name: 'live: there are no other interfaces',
     in: '203.0.113.9 shop/web tcp/80',
     of: [...PODS, ETH0],
