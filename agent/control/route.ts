@@ -27,6 +27,8 @@ export type Reply =
       readonly contentType?: string;
       readonly body: string;
     }
+  /** One JSON line each, made and sent a few at a time, as fast as the reader reads: for answers too long to make at once. */
+  | { readonly kind: 'rows'; readonly rows: Iterable<unknown> }
   /** Lines of JSON until `end`, or until the reader goes. `follow` must return at once. */
   | { readonly kind: 'lines'; readonly follow: (lines: LineSink) => void };
 

@@ -2,6 +2,7 @@
  * The agent's HTTP servers: a table of routes over a unix socket or loopback TCP. Comes in: routes. Goes out: answers, within bounds of
  * clients, body, time and queue, so that no client can stall or fill the agent. Refuses to know what is asked.
  */
+import { once } from 'node:events';
 import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -9,6 +10,7 @@ import type { ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 import type { Log } from '../obs/log.ts';
+import { setImmediate as turn } from 'node:timers/promises';
 import { openLineStream } from './line-stream.ts';
 import { wrongRequest } from './route.ts';
 import type { Reply, Route } from './route.ts';
@@ -123,7 +125,7 @@ async function respond(
   closing: AbortSignal,
 ): Promise<void> {
   response.setHeader(VERSION_HEADER, manifest.version);
-  send(await answer(routes, request), response, closing);
+  await send(await answer(routes, request), response, closing);
 }
 
 async function answer(routes: readonly Route[], request: IncomingMessage): Promise<Reply> {
@@ -162,9 +164,12 @@ async function readBody(
   }
 }
 
-function send(reply: Reply, response: ServerResponse, closing: AbortSignal): void {
-  if (reply.kind === 'lines') {
+async function send(reply: Reply, response: ServerResponse, closing: AbortSignal): Promise<void> {
+  if (reply.kind === 'lines' || reply.kind === 'rows') {
     response.setHeader('content-type', 'application/x-ndjson');
+  }
+  if (reply.kind === 'rows') return sendRows(reply.rows, response);
+  if (reply.kind === 'lines') {
     // Between two lines as much time may pass as it takes.
     response.socket?.setTimeout(0);
     reply.follow(openLineStream(response, closing));
@@ -178,4 +183,24 @@ function send(reply: Reply, response: ServerResponse, closing: AbortSignal): voi
   // A body that nobody read to its end would be the next request.
   if (response.statusCode === 413) response.setHeader('connection', 'close');
   response.end(body);
+}
+
+/** Rows made in one turn of the event loop. */
+const ROWS_A_TURN = 100;
+
+/** A reader that stands still is cut off by the socket's timeout, which also ends this. */
+async function sendRows(rows: Iterable<unknown>, response: ServerResponse): Promise<void> {
+  let chunk: string[] = [];
+  const flush = async (): Promise<void> => {
+    const isRoomLeft = response.write(chunk.join(''));
+    chunk = [];
+    if (isRoomLeft) await turn();
+    else await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  };
+  for (const row of rows) {
+    chunk.push(`${JSON.stringify(row)}\n`);
+    if (chunk.length >= ROWS_A_TURN) await flush();
+    if (response.destroyed) return;
+  }
+  response.end(chunk.join(''));
 }

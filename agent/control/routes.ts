@@ -1,0 +1,85 @@
+/**
+ * What the running agent can be asked by `picket status`, `get`, `wait`, `explain` and `diff`:
+ *
+ *   GET /v1/status                               Status
+ *   GET /v1/endpoints|policies|sets?name=…       Rows of what is realised
+ *   GET /v1/wait?policy=…&pod=…                  WaitAnswer, as of now
+ *   GET /v1/objects                              every object in force, one line each (objects.ts)
+ *
+ * The version of these answers is the agent's: both are one program.
+ */
+import type { CounterReader, Counters } from '../dataplane/counters.ts';
+import type { Agent } from '../runner/agent.ts';
+import { OBJECTS_PATH, objectRows } from './objects.ts';
+import { realisedEndpoints, realisedPolicies, realisedSets } from './realised.ts';
+import { json, wrongRequest } from './route.ts';
+import type { ControlRequest, Reply, Route } from './route.ts';
+import { readStatus } from './status.ts';
+import { isPolicyInForce } from './wait.ts';
+
+/** The agent of this moment: one follows the other when the configuration changes. */
+export interface Governing {
+  readonly agent: Agent;
+  readonly node: string;
+  readonly netns: string;
+  readonly counters: CounterReader;
+}
+
+/** `undefined` between two agents. */
+export type Current = () => Governing | undefined;
+
+export const STATUS_PATH = '/v1/status';
+export const WAIT_PATH = '/v1/wait';
+export const REALISED_PATHS = {
+  endpoints: '/v1/endpoints',
+  policies: '/v1/policies',
+  sets: '/v1/sets',
+} as const;
+
+export function controlRoutes(current: Current): readonly Route[] {
+  const get = (
+    path: string,
+    answer: (governing: Governing, query: ControlRequest['query']) => Reply | Promise<Reply>,
+  ): Route => ({
+    method: 'GET',
+    path,
+    handle: ({ query }) => {
+      const governing = current();
+      return governing === undefined
+        ? wrongRequest('the agent is starting: ask again', 503)
+        : answer(governing, query);
+    },
+  });
+  return [
+    get(STATUS_PATH, ({ agent, node, netns }) =>
+      json(readStatus(agent, { node, netns, nowMs: Date.now() })),
+    ),
+    get(REALISED_PATHS.endpoints, ({ agent }, query) =>
+      json(realisedEndpoints(agent, named(query))),
+    ),
+    get(REALISED_PATHS.policies, async ({ agent, counters }, query) =>
+      json(realisedPolicies(agent, named(query), await readOr(counters))),
+    ),
+    get(REALISED_PATHS.sets, ({ agent }, query) => json(realisedSets(agent, named(query)))),
+    get(WAIT_PATH, ({ agent }, query) => {
+      const policy = query.get('policy');
+      if (policy === null || policy === '')
+        return wrongRequest('say which policy: ?policy=NS/NAME');
+      return json(isPolicyInForce(agent, policy, query.get('pod') ?? undefined));
+    }),
+    get(OBJECTS_PATH, ({ agent }) => ({ kind: 'rows', rows: objectRows(agent.engine.store) })),
+  ];
+}
+
+function named(query: URLSearchParams): string | undefined {
+  return query.get('name') ?? undefined;
+}
+
+/** Rules are worth showing without what they have counted. */
+async function readOr(counters: CounterReader): Promise<Counters> {
+  try {
+    return await counters.read();
+  } catch {
+    return new Map();
+  }
+}
