@@ -2,9 +2,10 @@
  * What governs local workloads beside policy: connection tracking, unknown interfaces, the node itself, encapsulation, spoofed sources.
  * Manifests in, real packets judged by the kernel. Specification sections 3.9 and 6.2.
  */
-import type { ExecutionContext } from 'ava';
+import { judge } from '../support/judge.ts';
+import type { Row } from '../support/judge.ts';
 import { globalPolicy, packetOf, podObject, reversed, withNode } from '../support/kernel-node.ts';
-import type { KernelNode, PacketSpec, PodSpec } from '../support/kernel-node.ts';
+import type { KernelNode, PodSpec } from '../support/kernel-node.ts';
 import { kernelTest } from '../support/needs.ts';
 
 const A: PodSpec = { name: 'a', addresses: ['10.0.0.1', 'fd00::1'] };
@@ -26,28 +27,6 @@ const DENY_EGRESS = globalPolicy('deny-out', {
   types: ['Egress'],
   egress: [],
 });
-
-interface Row extends PacketSpec {
-  /** Where it is sent, which need not be the owner of `from`. */
-  readonly at: string;
-  readonly out: boolean;
-  readonly name?: string;
-}
-
-/** Sends all rows at once and names those that fared otherwise. */
-async function judge(t: ExecutionContext, node: KernelNode, rows: readonly Row[]): Promise<void> {
-  await node.fabric.forgetConnections();
-  const arrived = await node.fabric.probe(
-    rows.map((row) => ({ from: row.at, packet: packetOf(row) })),
-  );
-  const wrong = rows.filter((row, index) => row.out !== arrived[index]);
-  t.deepEqual(wrong.map(describe), []);
-}
-
-function describe({ at, from, to, protocol = 6, dport, icmp, out }: Row): string {
-  const what = `protocol ${protocol} ${dport ?? icmp?.join('/') ?? ''}`;
-  return `${at}: ${from} > ${to} ${what} ${out ? 'did not arrive' : 'arrived'}`;
-}
 
 kernelTest('established traffic goes on when policy tightens, new traffic does not', NEEDS, (t) =>
   withNode({ pods: [A, B] }, async (node) => {

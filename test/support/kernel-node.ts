@@ -16,6 +16,7 @@ import { resourceKey } from '../../compiler/model/parse/resource.ts';
 import type { ParseContext } from '../../compiler/model/parse/resource.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { Fabric } from './fabric.ts';
+import type { HostInterfaceSpec } from './fabric.ts';
 import { NODE, address } from './world.ts';
 
 export interface PodSpec {
@@ -32,6 +33,7 @@ export interface PodSpec {
 
 export interface KernelNodeOptions {
   readonly pods: readonly PodSpec[];
+  readonly hostInterfaces?: readonly HostInterfaceSpec[] | undefined;
   readonly base?: Partial<BaseConfig> | undefined;
   readonly parse?: ParseContext | undefined;
 }
@@ -48,15 +50,16 @@ export class KernelNode {
   }
 
   /** Pods wired and known, nothing applied yet. */
-  static async open({ pods, base, parse }: KernelNodeOptions): Promise<KernelNode> {
+  static async open(options: KernelNodeOptions): Promise<KernelNode> {
+    const { pods, hostInterfaces = [] } = options;
     const workloads = pods.map((pod) => ({
       name: pod.name,
       ifname: pod.ifname ?? ifnameOf(pod.name),
       addresses: pod.addresses,
     }));
-    const fabric = await Fabric.create({ workloads });
+    const fabric = await Fabric.create({ workloads, hostInterfaces });
     const dataplane = new NetlinkDataplane(loadNative(), fabric.router.path);
-    return new KernelNode(fabric, dataplane, newEngine(dataplane, { pods, base, parse }));
+    return new KernelNode(fabric, dataplane, newEngine(dataplane, options));
   }
 
   /** The agent starts again, knowing these pods; fabric and kernel stay. Closing the first node is enough. */
@@ -148,6 +151,16 @@ function namespaceObject(): object {
 export function globalPolicy(name: string, spec: object): object {
   const apiVersion = 'projectcalico.org/v3';
   return { apiVersion, kind: 'GlobalNetworkPolicy', metadata: { name }, spec };
+}
+
+/** HostEndpoint of this node with the label `host: <name>`. */
+export function hostEndpoint(name: string, spec: object, labels: object = {}): object {
+  return {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'HostEndpoint',
+    metadata: { name, labels: { host: name, ...labels } },
+    spec: { node: NODE, ...spec },
+  };
 }
 
 export function putEvent(object: object): RawEvent {
