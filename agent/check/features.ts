@@ -84,6 +84,11 @@ function features(config: BaseConfig, logGroup: number): readonly Feature[] {
       ops: rule([{ kind: 'log', group: logGroup, prefix: ORIGIN, snaplenBytes: 64 }]),
     },
     {
+      name: 'limits',
+      module: 'nft_limit',
+      ops: rule([{ kind: 'limit', perSecond: 1, burst: 1 }]),
+    },
+    {
       name: 'reject',
       module: 'nft_reject_inet',
       ops: rule([{ kind: 'reject', reject: 'admin-prohibited' }]),

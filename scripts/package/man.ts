@@ -9,6 +9,9 @@ export function manPage(root: Command, version: string, date: Date): string {
   const day = date.toISOString().slice(0, 10);
   return [
     `.TH PICKET 8 "${day}" "picket ${version}" "System administration"`,
+    // Long values and paths would leave holes in adjusted lines, and are not words to be hyphenated.
+    '.ad l',
+    '.nh',
     '.SH NAME',
     'picket \\- network policies, enforced with nftables',
     '.SH SYNOPSIS',
@@ -67,7 +70,7 @@ function optionLines(option: Option): string[] {
 function keyLines(name: (typeof CONFIG_NAMES)[number]): string[] {
   const row = rowOf(name);
   const flag = row.flag === undefined ? '' : `, ${row.flag}`;
-  const said = `Default: ${JSON.stringify(row.default)}. Also: ${variableOf(name)}${flag}.`;
+  const said = `Default: ${row.type.print(row.default)}. Also: ${variableOf(name)}${flag}.`;
   return entry(escape(name), `${escape(row.doc)} ${escape(said)}`);
 }
 
