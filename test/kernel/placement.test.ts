@@ -3,10 +3,8 @@
  * follows. Manifests and links in, real packets judged by the kernel. Design section 7.
  */
 import type { ExecutionContext } from 'ava';
-import { HostNetworkWatch } from '../../agent/endpoints/host-network.ts';
-import type { HostNetwork } from '../../agent/endpoints/placement.ts';
-import { loadNative } from '../../agent/native/native.ts';
 import type { Placement } from '../../compiler/nft/dispatch.ts';
+import { withFollowed } from '../support/followed.ts';
 import {
   globalPolicy,
   ifnameOf,
@@ -212,47 +210,6 @@ kernelTest("a host route through a gateway makes no interface a pod's own", NEED
     ]);
   }),
 );
-
-/** Follows the router's network; `until` resolves with the first state that is as wanted. */
-class Followed {
-  readonly #watch: HostNetworkWatch;
-  #wake: () => void = () => undefined;
-
-  constructor(node: KernelNode) {
-    this.#watch = new HostNetworkWatch(loadNative(), node.fabric.router.path, () => this.#wake());
-  }
-
-  current(): Promise<HostNetwork> {
-    return this.#watch.current();
-  }
-
-  async until(isWanted: (network: HostNetwork) => boolean): Promise<HostNetwork> {
-    for (;;) {
-      const changed = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      const network = await this.#watch.current();
-      if (isWanted(network)) return network;
-      await changed;
-    }
-  }
-
-  close(): void {
-    this.#watch.close();
-  }
-}
-
-async function withFollowed(
-  node: KernelNode,
-  run: (followed: Followed) => Promise<void>,
-): Promise<void> {
-  const followed = new Followed(node);
-  try {
-    await run(followed);
-  } finally {
-    followed.close();
-  }
-}
 
 kernelTest(
   "a cali interface that appears later becomes the pod's own, governed all along",

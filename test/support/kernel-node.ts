@@ -2,6 +2,7 @@
  * A node under test: pods on a fabric, the engine and the kernel's real dataplane in its router namespace. Manifest objects in, real
  * packets judged. Refuses to know: what the objects mean.
  */
+import type { Dataplane } from '../../agent/dataplane/dataplane.ts';
 import { NetlinkDataplane } from '../../agent/dataplane/netlink-dataplane.ts';
 import { readHostNetwork } from '../../agent/endpoints/host-network.ts';
 import { caliInterfaceName } from '../../agent/endpoints/placement.ts';
@@ -36,6 +37,8 @@ export interface KernelNodeOptions {
   readonly hostInterfaces?: readonly HostInterfaceSpec[] | undefined;
   readonly base?: Partial<BaseConfig> | undefined;
   readonly parse?: ParseContext | undefined;
+  /** Stands between the engine and the kernel, for faults. */
+  readonly between?: ((dataplane: Dataplane) => Dataplane) | undefined;
 }
 
 export class KernelNode {
@@ -96,10 +99,10 @@ export class KernelNode {
 
 function newEngine(
   dataplane: NetlinkDataplane,
-  { pods, base, parse = {} }: KernelNodeOptions,
+  { pods, base, parse = {}, between = (same) => same }: KernelNodeOptions,
 ): Engine {
   const config = { node: NODE, base: { ...DEFAULT_BASE_CONFIG, ...base }, parse };
-  const engine = new Engine(config, dataplane);
+  const engine = new Engine(config, between(dataplane));
   engine.take([namespaceObject(), ...pods.map(podObject)].map(putEvent));
   return engine;
 }
