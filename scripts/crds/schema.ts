@@ -87,11 +87,9 @@ const PORT: Schema = {
 const PROTOCOL: Schema = {
   anyOf: [{ type: 'integer' }, { type: 'string' }],
   'x-kubernetes-int-or-string': true,
+  maxLength: 7,
   pattern:
     '^([Tt][Cc][Pp]|[Uu][Dd][Pp]|[Ii][Cc][Mm][Pp]([Vv]6)?|[Ss][Cc][Tt][Pp]|[Uu][Dd][Pp][Ll][Ii][Tt][Ee]|[0-9]{1,3})$',
-  'x-kubernetes-validations': [
-    check('type(self) != int || (self >= 1 && self <= 255)', 'a protocol number is 1 to 255'),
-  ],
 };
 
 const ICMP = object(
@@ -190,6 +188,10 @@ export const RULE = object(
         'ICMP fields require protocol to be ICMP or ICMPv6',
       ),
       ...['protocol', 'notProtocol'].flatMap((field) => [
+        check(
+          `!has(self.${field}) || type(self.${field}) != int || (self.${field} >= 1 && self.${field} <= 255)`,
+          'a protocol number is 1 to 255',
+        ),
         check(
           `!has(self.${field}) || !(self.${field} == 'ICMP' || self.${field} == 1) || !has(self.ipVersion) || self.ipVersion == 4`,
           'protocol ICMP requires ipVersion 4',
