@@ -3,9 +3,11 @@
  * others. Out: a script that needs bash alone, bash-completion or not.
  */
 import type { Command, Option } from 'commander';
+import { visibleCommands } from './man.ts';
 
 export function bashCompletion(root: Command): string {
-  const commands = root.commands.map((command) => command.name());
+  const visible = visibleCommands(root);
+  const commands = visible.map((command) => command.name());
   return `# Completion of picket(8) for bash; made from the command tree by scripts/package/completion.ts.
 _picket() {
     local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]:-}
@@ -17,7 +19,7 @@ _picket() {
         return
     fi
     case $command in
-${root.commands.map(commandCase).join('')}    help)
+${visible.map(commandCase).join('')}    help)
         words=(${commands.join(' ')})
         ;;
     esac
@@ -35,7 +37,7 @@ complete -F _picket picket
 }
 
 function commandCase(command: Command): string {
-  const subcommands = command.commands.map((each) => each.name());
+  const subcommands = visibleCommands(command).map((each) => each.name());
   const cases = optionsOf(command).flatMap((option) => {
     if (!option.required && !option.optional) return [];
     const flags = [option.short, option.long].filter((flag) => flag !== undefined);

@@ -15,7 +15,7 @@ export function manPage(root: Command, version: string, date: Date): string {
     '.SH NAME',
     'picket \\- network policies, enforced with nftables',
     '.SH SYNOPSIS',
-    ...root.commands.flatMap((command) => [
+    ...visibleCommands(root).flatMap((command) => [
       '.br',
       `.B picket ${escape(command.name())}`,
       escape(command.usage()),
@@ -26,7 +26,7 @@ export function manPage(root: Command, version: string, date: Date): string {
     '.SH OPTIONS',
     ...root.options.flatMap(optionLines),
     '.SH COMMANDS',
-    ...root.commands.flatMap(commandLines),
+    ...visibleCommands(root).flatMap(commandLines),
     '.SH CONFIGURATION',
     'Keys of the configuration file, each with its default. The environment variable beats the file, the option beats both.',
     ...CONFIG_NAMES.flatMap(keyLines),
@@ -54,7 +54,7 @@ function commandLines(command: Command): string[] {
     }),
     ...command.options.filter(({ hidden }) => !hidden).flatMap(optionLines),
     ...literal(textAfter(command)),
-    ...command.commands.flatMap(commandLines),
+    ...visibleCommands(command).flatMap(commandLines),
   ];
 }
 
@@ -87,6 +87,12 @@ function paragraph(text: string): string[] {
 function literal(text: string): string[] {
   const lines = text.trim() === '' ? [] : text.replace(/^\n+|\n+$/g, '').split('\n');
   return lines.length === 0 ? [] : ['.PP', '.nf', ...lines.map(escape), '.fi'];
+}
+
+/** Those that help lists too, but for help itself. */
+export function visibleCommands(command: Command): readonly Command[] {
+  const listed = new Set(command.createHelp().visibleCommands(command));
+  return command.commands.filter((each) => listed.has(each));
 }
 
 /** What `addHelpText('after', …)` has added. */

@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,7 +17,7 @@ import { dirname, join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { execa } from 'execa';
-import { Bench, NODE, policiesOf, policy, WEB } from '../support/cli.ts';
+import { Bench, NODE, policiesOf, policy, until, WEB } from '../support/cli.ts';
 import { runInRoot, startInRoot, withDebian, type InRoot } from '../support/debian-root.ts';
 import { kernelTest } from '../support/needs.ts';
 import { projectPath } from '../support/tools.ts';
@@ -206,11 +207,26 @@ async function upgradesUnderAgent(t: ExecutionContext, machine: Machine): Promis
   t.deepEqual(policiesOf(await bench.table()), ['after'], 'stopping leaves the rules');
 }
 
+/** No process has the system as its root. */
+function isIdle({ root }: Machine): boolean {
+  return readdirSync('/proc').every((pid) => {
+    try {
+      return !/^\d+$/.test(pid) || readlinkSync(`/proc/${pid}/root`) !== root;
+    } catch {
+      return true;
+    }
+  });
+}
+
 /** Removal ends enforcement and says so; the configuration stays until the purge, which leaves nothing. */
 async function removes(t: ExecutionContext, machine: Machine): Promise<void> {
   machine.units();
+  machine.write('unconfirmed');
+  await machine.good('picket', 'apply', '--node', NODE, '--confirm', '1h');
+  t.false(isIdle(machine), 'somebody waits for the confirmation');
   const said = await machine.good('dpkg', '--remove', 'picket');
   t.regex(said, /removed table inet picket\npicket: from now on nothing/);
+  await until('nobody is left to bring rules back', () => isIdle(machine));
   t.is(await machine.bench.table(), undefined);
   const asked = machine.units();
   t.regex(asked, /stop picket\.service picket-boot\.service\n--quiet disable picket\.service/);

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { execa } from 'execa';
 import { program } from '../../../../agent/cli/program.ts';
 import { CONFIG_NAMES, variableOf } from '../../../../agent/config/keys.ts';
-import { manPage } from '../../../../scripts/package/man.ts';
+import { manPage, visibleCommands } from '../../../../scripts/package/man.ts';
 import { kernelTest } from '../../../support/needs.ts';
 
 const DATE = new Date(Date.UTC(2026, 0, 2));
@@ -18,10 +18,12 @@ test('it is made from the whole tree', (t) => {
   const tree = program();
   const text = plain(manPage(tree, '1.2.3', DATE));
   t.regex(text, /^\.TH PICKET 8 "2026-01-02" "picket 1\.2\.3"/);
-  for (const command of tree.commands) {
+  for (const command of visibleCommands(tree)) {
     t.true(text.includes(`\n.SS picket ${command.name()} `), command.name());
     for (const { flags } of command.options) t.true(text.includes(`\n.B ${flags}\n`), flags);
   }
+  t.true(visibleCommands(tree).length > 8);
+  t.false(text.includes('.SS picket guard'), 'what help hides is hidden here too');
   for (const name of CONFIG_NAMES) {
     t.true(text.includes(`\n.B ${name}\n`), name);
     t.true(text.includes(variableOf(name)), name);
