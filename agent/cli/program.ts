@@ -12,11 +12,15 @@ import { compileCommand } from './compile.ts';
 import { configCommand } from './config.ts';
 import { confirmCommand } from './confirm.ts';
 import { explainCommand } from './explain.ts';
+import { getCommand } from './get.ts';
 import { guardCommand } from './guard.ts';
+import { flowsCommand } from './flows.ts';
 import { lintCommand } from './lint.ts';
 import { panicOpenCommand } from './panic-open.ts';
 import { runCommand } from './run.ts';
+import { statusCommand } from './status.ts';
 import { testCommand } from './test.ts';
+import { waitCommand } from './wait.ts';
 
 /** A tree of its own for each caller: commander keeps what it parsed. */
 export function program(): Command {
@@ -36,7 +40,9 @@ Start here:
   picket apply   --manifests DIR --node NAME           enforce it
   picket apply   … --confirm 60s, then picket confirm  enforce it, undone unless you can still say so
   picket run     --manifests DIR --node NAME           enforce it and follow changes
+  picket status                                        what is enforced, how old is it, what is wrong?
   picket explain NS/POD NS/POD tcp/80 --manifests DIR  who may, and which rule says so?
+  picket flows   --follow                              who is being denied, and by which rule?
   picket test    FILE… --manifests DIR                 is everybody allowed and denied as expected?
   picket config  --print-default                       what can be configured?
   picket panic-open                                    emergency: open everything at once
@@ -47,6 +53,10 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
     applyCommand(),
     confirmCommand(),
     runCommand(),
+    statusCommand(),
+    getCommand(),
+    waitCommand(),
+    flowsCommand(),
     compileCommand(),
     lintCommand(),
     explainCommand(),

@@ -27,7 +27,7 @@ import { NO_NETWORK, Placements } from '../endpoints/placement.ts';
 import type { HostNetwork } from '../endpoints/placement.ts';
 import { AgentError, NEEDED_CAPABILITY } from '../errors.ts';
 import { Store } from '../store/store.ts';
-import type { Finding } from '../store/store.ts';
+import type { Finding, StoreChange } from '../store/store.ts';
 import type { RawEvent } from '../watch/event.ts';
 import { OwnedAddresses } from './owned-addresses.ts';
 
@@ -35,6 +35,8 @@ export interface EngineConfig {
   readonly node: string;
   readonly base: BaseConfig;
   readonly parse: ParseContext;
+  /** Hears of every resource that is accepted, changes or goes; must be quick and must not throw. */
+  readonly onResource?: (change: StoreChange) => void;
 }
 
 export interface ApplyReport {
@@ -74,6 +76,7 @@ export class ApplyError extends Error {
 
 export class Engine {
   readonly #dataplane: Dataplane;
+  readonly #onResource: (change: StoreChange) => void;
   readonly #store: Store;
   readonly #calc: Calc;
   #table = new Table();
@@ -95,6 +98,7 @@ export class Engine {
 
   constructor(config: EngineConfig, dataplane: Dataplane) {
     this.#dataplane = dataplane;
+    this.#onResource = config.onResource ?? (() => undefined);
     this.#store = new Store(config.parse);
     this.#calc = new Calc(config.node);
     this.#interfacePrefixes = config.base.interfacePrefixes;
@@ -144,6 +148,7 @@ export class Engine {
   take(events: readonly RawEvent[]): Finding[] {
     return events.flatMap((event) => {
       const { change, findings } = this.#store.take(event);
+      if (change !== undefined) this.#onResource(change);
       if (change?.op === 'put') this.#calc.put(change.key, change.resource);
       if (change?.op === 'delete') this.#calc.delete(change.key);
       return findings;

@@ -4,17 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parseRuleId } from '../../compiler/nft/rule-id.ts';
 import type { LoggedCause, RuleMeaning } from '../../compiler/nft/rule-id.ts';
 import type { SavedRule } from './rule-book.ts';
 
 const VERSION = 1;
 const MAX_BYTES = 64 << 20;
-
-export function ruleFilePath(runDirectory: string, name: string): string {
-  return join(runDirectory, `${name}.rules.json`);
-}
 
 /** What was saved; empty where nothing usable is there. */
 export function readRuleFile(path: string): SavedRule[] {

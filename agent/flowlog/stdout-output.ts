@@ -1,11 +1,12 @@
 /**
- * Records as JSON lines on standard output, beside the log. A reader that does not read fills the pipe: then records wait outside the event
+ * Records as lines on standard output, beside the log. A reader that does not read fills the pipe: then records wait outside the event
  * loop, a bounded number of them, and the rest is counted.
  */
 import { write } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BatchQueue, TroubleTeller } from './output.ts';
 import type { FlowOutput, OutputTrouble } from './output.ts';
+import { printCompact } from './print.ts';
 import type { FlowRecord } from './record.ts';
 
 const STDOUT = 1;
@@ -16,14 +17,21 @@ const FULL_PIPE_MS = 50;
 /** Waiting for the reader when the agent ends. */
 const CLOSE_MS = 500;
 
-export function openStdoutOutput(trouble: OutputTrouble, fd = STDOUT): FlowOutput {
+/** `text`: lines for people, as the agent's log beside them. */
+export function openStdoutOutput(
+  format: 'json' | 'text',
+  trouble: OutputTrouble,
+  fd = STDOUT,
+): FlowOutput {
+  const print =
+    format === 'json' ? JSON.stringify : (record: FlowRecord) => `flow ${printCompact(record)}`;
   const teller = new TroubleTeller('standard output', trouble);
   const stop = new AbortController();
   const queue = new BatchQueue<FlowRecord>({
     maxItems: MAX_WAITING,
     maxBatch: MAX_BATCH,
     deliver: async (batch) => {
-      const bytes = Buffer.from(batch.map((record) => `${JSON.stringify(record)}\n`).join(''));
+      const bytes = Buffer.from(batch.map((record) => `${print(record)}\n`).join(''));
       const failure = await writeAll(fd, bytes, stop.signal);
       if (failure === undefined) teller.succeed();
       else teller.fail(failure);

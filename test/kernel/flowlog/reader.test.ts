@@ -1,12 +1,12 @@
 /** The reader on the kernel's own NFLOG: real packets into a rule that logs, in a network namespace. */
-import { NflogReader } from '../../agent/flowlog/nflog-reader.ts';
-import { FlowWindow } from '../../agent/flowlog/window.ts';
-import { printAddress } from '../../compiler/model/ip.ts';
-import { testAddon } from '../support/addon.ts';
-import { until } from '../support/cli.ts';
-import { kernelTest } from '../support/needs.ts';
-import { openNetns } from '../support/netns.ts';
-import { requireSystemTool } from '../support/tools.ts';
+import { NflogReader } from '../../../agent/flowlog/nflog-reader.ts';
+import { FlowWindow } from '../../../agent/flowlog/window.ts';
+import { printAddress } from '../../../compiler/model/ip.ts';
+import { testAddon } from '../../support/addon.ts';
+import { until } from '../../support/cli.ts';
+import { kernelTest } from '../../support/needs.ts';
+import { openNetns } from '../../support/netns.ts';
+import { requireSystemTool } from '../../support/tools.ts';
 
 const RULES = `table inet t {
 chain c {

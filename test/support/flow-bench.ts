@@ -1,0 +1,106 @@
+/**
+ * A running agent whose flow logs are looked at: workloads on wires, a directory of manifests, `picket run` in the router's namespace, and
+ * `picket flows` asking it. Whatever a test does, all of it is gone afterwards.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FlowRecord } from '../../agent/flowlog/record.ts';
+import { NODE } from './world.ts';
+import { picket, startAgent, until } from './cli.ts';
+import type { Ended, RunningAgent } from './cli.ts';
+import { Fabric } from './fabric.ts';
+import { ifnameOf, packetOf, podObject } from './kernel-node.ts';
+import type { PacketSpec, PodSpec } from './kernel-node.ts';
+
+export class FlowBench {
+  readonly fabric: Fabric;
+  /** Of the test's own. */
+  readonly folder: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #agents: RunningAgent[] = [];
+
+  private constructor(fabric: Fabric, folder: string) {
+    this.fabric = fabric;
+    this.folder = folder;
+    this.#env = {
+      PICKET_RUN_DIRECTORY: join(folder, 'run'),
+      PICKET_STATE_DIRECTORY: join(folder, 'state'),
+      PICKET_FLOW_LOG_FLUSH_SECONDS: '1',
+      PICKET_FLOW_LOG_OUTPUTS: '[]',
+    };
+  }
+
+  /** Pods are those of namespace `shop`; `objects` are manifests beside them. */
+  static async with(
+    pods: readonly PodSpec[],
+    objects: readonly object[],
+    use: (bench: FlowBench) => Promise<void>,
+  ): Promise<void> {
+    const workloads = pods.map(({ name, addresses }) => ({
+      name,
+      addresses,
+      ifname: ifnameOf(name),
+    }));
+    const fabric = await Fabric.create({ workloads });
+    const bench = new FlowBench(fabric, mkdtempSync(join(tmpdir(), 'picket-flows-')));
+    try {
+      mkdirSync(join(bench.folder, 'manifests'));
+      const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } };
+      bench.write('all.json', [namespace, ...pods.map(podObject), ...objects]);
+      await use(bench);
+    } finally {
+      await bench.#close();
+    }
+  }
+
+  /** Replaces a manifest file. */
+  write(name: string, objects: readonly object[]): void {
+    const list = { apiVersion: 'v1', kind: 'List', items: objects };
+    writeFileSync(join(this.folder, 'manifests', name), JSON.stringify(list));
+  }
+
+  /** Starts `picket run` and waits until it enforces and reads the log group. */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<RunningAgent> {
+    const manifests = join(this.folder, 'manifests');
+    const args = ['--manifests', manifests, '--node', NODE, '--netns', this.fabric.router.path];
+    const agent = startAgent([...args, '-o', 'json'], { ...this.#env, ...env });
+    this.#agents.push(agent);
+    await agent.logged(/^in sync/);
+    return agent;
+  }
+
+  /** Sends a packet of a workload or of `external`; true when it arrives. */
+  async send(from: string, packet: PacketSpec): Promise<boolean> {
+    const [arrived = false] = await this.fabric.probe([{ from, packet: packetOf(packet) }]);
+    return arrived;
+  }
+
+  flows(...args: readonly string[]): Promise<Ended> {
+    return picket(['flows', '--netns', this.fabric.router.path, ...args], [], this.#env);
+  }
+
+  async records(...filters: readonly string[]): Promise<FlowRecord[]> {
+    const { stdout } = await this.flows('-o', 'json', '--last', '100000', ...filters);
+    return stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as FlowRecord);
+  }
+
+  /** Waits until there are `count` records that the filters let through. */
+  async recorded(count: number, ...filters: readonly string[]): Promise<FlowRecord[]> {
+    let found: FlowRecord[] = [];
+    await until(`${count} records ${filters.join(' ')}`, async () => {
+      found = await this.records(...filters);
+      return found.length >= count;
+    });
+    return found;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#agents.map((agent) => agent.stop('SIGKILL')));
+    await this.fabric.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
