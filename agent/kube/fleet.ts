@@ -106,8 +106,10 @@ export class Fleet {
         else member.missed = 0;
       }
       if (unknown.length === 0) await this.#removeMissing(new Set(resources.map(pathOf)));
+      const isNews = !this.#hasLooked || this.#unknown.join() !== unknown.join();
       this.#hasLooked = true;
       this.#unknown = unknown;
+      if (isNews) this.#parts.outbox.touch();
       return undefined;
     } catch (error) {
       if (error instanceof ApiError) return error;
@@ -128,9 +130,10 @@ export class Fleet {
   }
 
   #note(error: ApiError | undefined): void {
-    const sinceMs = this.#problem?.sinceMs ?? this.#parts.timing.now();
+    const before = this.#problem;
+    const sinceMs = before?.sinceMs ?? this.#parts.timing.now();
     this.#problem = error && { error, sinceMs };
-    this.#parts.outbox.touch();
+    if (before?.error.message !== error?.message) this.#parts.outbox.touch();
   }
 
   #issueOf({ resource, isListed }: Reflector, problem: Problem): FileIssue {

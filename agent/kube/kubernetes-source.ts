@@ -29,7 +29,7 @@ export class KubernetesSource implements Source {
 
   async *watch(signal: AbortSignal): AsyncGenerator<Batch, void, void> {
     const { access, timing, limits } = this.#parts;
-    const outbox = new Outbox(limits.maxWaiting);
+    const outbox = new Outbox(limits.maxWaiting, timing.now);
     const client = new ApiClient(access, limits);
     const fleet = new Fleet({ client, outbox, timing, limits });
     const stop = new AbortController();
@@ -40,10 +40,12 @@ export class KubernetesSource implements Source {
       for (;;) {
         await outbox.wait(ending);
         if (ending.aborted) return;
+        const receivedMs = outbox.sinceMs;
         const events = outbox.take(BATCH_SIZE);
         // Once complete it stays so: a resource that appears later must not stop the others from being applied.
         isSynced ||= outbox.size === 0 && fleet.isComplete;
-        yield { events, issues: fleet.issues(), isSynced };
+        const batch = { events, issues: fleet.issues(), isSynced };
+        yield receivedMs === undefined ? batch : { ...batch, receivedMs };
         await nextTurn();
       }
     } finally {

@@ -6,15 +6,24 @@ import type { RawEvent } from '../watch/event.ts';
 
 export class Outbox {
   readonly #capacity: number;
+  readonly #now: () => number;
   readonly #events = new Map<string, RawEvent>();
+  #sinceMs: number | undefined;
   #isTouched = false;
   #failure: { readonly error: unknown } | undefined;
   #isClosed = false;
   #wake: (() => void) | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
 
-  constructor(capacity: number) {
+  /** Holds about `capacity` events; `now` gives milliseconds since the epoch. */
+  constructor(capacity: number, now: () => number) {
     this.#capacity = capacity;
+    this.#now = now;
+  }
+
+  /** When the oldest of the waiting events came, milliseconds since the epoch; `undefined` = none waits. */
+  get sinceMs(): number | undefined {
+    return this.#sinceMs;
   }
 
   get size(): number {
@@ -23,6 +32,7 @@ export class Outbox {
 
   /** Resolves when there is room for more. */
   async add(event: RawEvent): Promise<void> {
+    this.#sinceMs ??= this.#now();
     this.#events.delete(event.key);
     this.#events.set(event.key, event);
     this.#notify();
@@ -58,7 +68,7 @@ export class Outbox {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** At most `count`, the longest waiting first. */
+  /** At most `count`, the longest waiting first. What stays counts as if it came now. */
   take(count: number): RawEvent[] {
     this.#isTouched = false;
     const taken: RawEvent[] = [];
@@ -67,6 +77,7 @@ export class Outbox {
       taken.push(event);
       this.#events.delete(key);
     }
+    this.#sinceMs = this.#events.size > 0 ? this.#now() : undefined;
     if (this.#events.size < this.#capacity / 2) this.#drain();
     return taken;
   }

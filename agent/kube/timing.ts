@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Timing {
   /** Milliseconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
   /** 0 <= x < 1. */
-  random(): number;
+  readonly random: () => number;
   /** Resolves early when `signal` aborts. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Milliseconds, but for sizes. */
