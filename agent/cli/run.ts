@@ -25,6 +25,7 @@ import { engineConfig } from './settings.ts';
 import { loadFollowSettings, openSources } from './sources.ts';
 import type { FollowOptions } from './sources.ts';
 import { lockNetns } from './lock.ts';
+import { followAgent, openGate } from './run-guarded.ts';
 import { ConfigReload } from './reload.ts';
 import type { ReloadEvents } from './reload.ts';
 import { fromFileIssue, fromFinding, printIssue } from './report.ts';
@@ -115,7 +116,10 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   const { netns } = config;
   const sources = openSources(config);
   const engine = engineConfig(config);
-  const agent = new Agent({ engine, netns, native, dataplane, sources, log, now: Date.now });
+  const gate = openGate(config, native, log);
+  const parts = { engine, netns, native, dataplane, sources, log, gate, now: Date.now };
+  const agent = new Agent(parts);
+  const guarded = followAgent(agent, gate, config, log);
   logEvents(agent, log, output);
   supervised.follow(agent);
   const over = new AbortController();
@@ -126,6 +130,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
     await agent.run(signal);
   } finally {
     over.abort();
+    await guarded.close();
   }
   return stop.aborted ? undefined : next;
 }

@@ -14,3 +14,9 @@ export function toDurationMs(text: string): number | undefined {
   const ms = Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
   return ms >= UNIT_MS.s && ms <= LONGEST_MS ? ms : undefined;
 }
+
+/** As `toDurationMs` reads it. */
+export function printDuration(ms: number): string {
+  const unit = (['h', 'm', 's'] as const).find((each) => ms % UNIT_MS[each] === 0) ?? 'ms';
+  return `${ms / UNIT_MS[unit]}${unit}`;
+}

@@ -1,7 +1,7 @@
 /** Every configuration key, one row each: type, default, meaning. Files, environment, `--help` and the printed default follow from it. */
 import { DEFAULT_HOST_CONFIG } from '../../compiler/nft/host-config.ts';
 import { FAILSAFE, MARK_BIT } from './host-values.ts';
-import { FLAG, PREFIX, integer, list, pattern, text, word } from './value-types.ts';
+import { DURATION, FLAG, PREFIX, integer, list, pattern, text, word } from './value-types.ts';
 import type { ValueType } from './value-types.ts';
 
 export interface ConfigKey<T> {
@@ -64,6 +64,12 @@ export const CONFIG_KEYS = {
     '',
     'Network namespace to work in, as a file like /run/netns/NAME. Empty: our own. Read at the start only.',
     '--netns',
+  ),
+  confirmHostPolicyChanges: key(
+    DURATION,
+    0,
+    'When picket run changes what governs this host itself, and nobody says picket confirm for so long (like 60s or 5m), the rules ' +
+      'before are put back, and stay until the policies are changed again. Empty: no change needs to be confirmed.',
   ),
   interfacePrefixes: key(
     list(INTERFACE_PREFIX),

@@ -6,6 +6,7 @@ import { printCidr, toCidr } from '../../compiler/model/ip.ts';
 import type { Cidr } from '../../compiler/model/ip.ts';
 import type { Path } from '../../compiler/model/issue.ts';
 import { suggest } from '../../compiler/model/parse/nearest.ts';
+import { DURATION_FORM, printDuration, toDurationMs } from './duration.ts';
 
 /** `path` is inside the value: the index of a bad list entry. */
 export interface WrongValue {
@@ -78,6 +79,17 @@ export function integer(first: number, last: number): ValueType<number> {
     print: String,
   };
 }
+
+/** Milliseconds; 0, which is written as the empty text, = off. */
+export const DURATION: ValueType<number> = {
+  expected: `${DURATION_FORM}; empty: off`,
+  read(value) {
+    const ms = value === '' ? 0 : typeof value === 'string' ? toDurationMs(value) : undefined;
+    return ms === undefined ? wrong(value, `write ${DURATION.expected}`) : { value: ms };
+  },
+  fromText: (raw) => raw,
+  print: (value) => JSON.stringify(value === 0 ? '' : printDuration(value)),
+};
 
 /** One of these words, spelled exactly so. */
 export function word<const W extends string>(...words: readonly W[]): ValueType<W> {

@@ -17,6 +17,8 @@ import { ApplyError, Engine, printRefusal } from '../engine/engine.ts';
 import type { ApplyReport, EngineConfig } from '../engine/engine.ts';
 import { Wakeup } from '../engine/wakeup.ts';
 import { AgentError } from '../errors.ts';
+import type { Gate } from '../guard/gate.ts';
+import { HeldError } from '../guard/held.ts';
 import type { Native } from '../native/native.ts';
 import type { Log } from '../obs/log.ts';
 import type { Finding } from '../store/store.ts';
@@ -46,6 +48,8 @@ export interface AgentEvents {
   /** The kernel took a transaction, or nothing had to be done. `startedMs` as `now` gives it. */
   applied: [{ readonly report: ApplyReport; readonly startedMs: number; readonly endedMs: number }];
   failed: [{ readonly error: Error; readonly waitMs: number }];
+  /** Nothing may be changed until somebody decides; told at every attempt. */
+  held: [{ readonly error: HeldError }];
   /** Someone else changed our table. */
   foreign: [{ readonly by: string }];
 }
@@ -57,6 +61,7 @@ export interface AgentParts {
   readonly dataplane: NetlinkDataplane;
   readonly sources: readonly Source[];
   readonly log: Log;
+  readonly gate: Gate;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -77,7 +82,7 @@ export class Agent {
   constructor(parts: AgentParts) {
     const { native, dataplane, netns, log } = parts;
     this.#parts = parts;
-    this.engine = new Engine(parts.engine, dataplane);
+    this.engine = new Engine(parts.engine, parts.gate.over(dataplane));
     this.state = newState(
       parts.sources.map(({ name }) => name),
       parts.now(),
@@ -188,6 +193,7 @@ export class Agent {
         this.#isNetworkStale = false;
         this.engine.setNetwork(await this.#network.current());
       }
+      await this.#parts.gate.admit(this.engine);
       // A step compiles before it first waits: what comes later is in the next one.
       const { taken } = this.state;
       const report = await this.engine.step();
@@ -196,6 +202,7 @@ export class Agent {
       if (!report.more) this.state.enforced = taken;
       this.#noteApply(report, startedMs);
     } catch (error) {
+      if (error instanceof HeldError) return this.#hold(error);
       if (!(error instanceof AgentError || error instanceof ApplyError)) throw error;
       this.#stepSince = undefined;
       await this.#backOff(error, signal);
@@ -204,8 +211,20 @@ export class Agent {
     }
   }
 
+  /** The gate wakes us when somebody has decided. */
+  #hold(error: HeldError): void {
+    const { state } = this;
+    state.isInSync = false;
+    state.held = error.message;
+    state.panicOpenSinceMs = error.why === 'emergency' ? error.sinceMs : undefined;
+    this.engine.doubt();
+    this.events.emit('held', { error });
+  }
+
   #noteApply(report: ApplyReport, startedMs: number): void {
     const { state } = this;
+    state.held = undefined;
+    state.panicOpenSinceMs = undefined;
     const endedMs = this.#parts.now();
     state.failures = 0;
     state.lastError = undefined;

@@ -37,6 +37,10 @@ export interface AgentState {
   lastError: string | undefined;
   /** Why the changed configuration is not used; `undefined` = the one in use is the one that is written. */
   configurationError: string | undefined;
+  /** Opened by picket panic-open: since when. While this is set, nothing is enforced. */
+  panicOpenSinceMs: number | undefined;
+  /** Why what the sources say is not applied, though nothing has failed; `undefined` = it is. */
+  held: string | undefined;
   /** Changes of our table by others. */
   repairs: number;
   lastRepair: { readonly atMs: number; readonly by: string } | undefined;
@@ -57,6 +61,8 @@ export function newState(names: readonly SourceName[], startedMs: number): Agent
     failures: 0,
     lastError: undefined,
     configurationError: undefined,
+    panicOpenSinceMs: undefined,
+    held: undefined,
     repairs: 0,
     lastRepair: undefined,
     quarantined: [],

@@ -38,18 +38,28 @@ interface Entry {
   readonly origin: Origin;
 }
 
+const PASSING = new Set<Resource['kind']>(['WorkloadEndpoint', 'Service', 'ServiceEndpoints']);
+
 export class Store {
   readonly #context: ParseContext;
   readonly #entries = new Map<string, Entry>();
 
+  #policyVersion = 0;
+
   constructor(context: ParseContext) {
     this.#context = context;
+  }
+
+  /** Another number after every change of anything but workloads and services, which come and go by themselves. */
+  get policyVersion(): number {
+    return this.#policyVersion;
   }
 
   /** Takes one event; `change` is what the calculation has to hear, `findings` what is new to report. */
   take(event: RawEvent): { change: StoreChange | undefined; findings: readonly Finding[] } {
     const before = this.#entries.get(event.key);
     if (event.op === 'delete') {
+      this.#noteKind(before?.resource);
       this.#entries.delete(event.key);
       const change = before?.resource === undefined ? undefined : event;
       return { change, findings: [] };
@@ -61,11 +71,16 @@ export class Store {
     const { origin } = event;
     this.#entries.set(event.key, { resource: kept, findings, isStale: isRefused, origin });
     if (isRefused) return { change: undefined, findings };
+    this.#noteKind(value ?? before?.resource);
     if (value !== undefined) {
       return { change: { op: 'put', key: event.key, resource: value }, findings };
     }
     const wasThere = before?.resource !== undefined;
     return { change: wasThere ? { op: 'delete', key: event.key } : undefined, findings };
+  }
+
+  #noteKind(resource: Resource | undefined): void {
+    if (resource !== undefined && !PASSING.has(resource.kind)) this.#policyVersion++;
   }
 
   /** Keys of objects whose newest version is not the one in force. */

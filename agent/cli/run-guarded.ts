@@ -1,0 +1,88 @@
+/** What `picket run` keeps and asks around its agent: the gate before each change, the last good state after it, where the rules come from. */
+import type { Config } from '../config/keys.ts';
+import { Gate } from '../guard/gate.ts';
+import type { Native } from '../native/native.ts';
+import type { Log } from '../obs/log.ts';
+import type { Agent } from '../runner/agent.ts';
+import { encodeTable, settledTable } from '../state/batch.ts';
+import { StateKeeper } from '../state/keeper.ts';
+import type { KeeperParts } from '../state/keeper.ts';
+import { readLastGood } from '../state/last-good.ts';
+import { noteEnforcedOrigin } from '../state/origin.ts';
+import { directoriesOf, guardStarter, headerOf, undoParts, whoAmI } from './guarded.ts';
+
+/** How often a held agent says so, milliseconds. */
+const REPEAT_MS = 60_000;
+
+export function openGate(config: Config, native: Native, log: Log): Gate {
+  const { node, confirmHostPolicyChanges: confirmMs } = config;
+  const header = () => headerOf(config, whoAmI('run', config));
+  const startGuard = guardStarter(config);
+  return new Gate({ ...undoParts(config, native), node, confirmMs, startGuard, header, log });
+}
+
+/** Follows the agent until it is closed. */
+export function followAgent(
+  agent: Agent,
+  gate: Gate,
+  config: Config,
+  log: Log,
+): { close(): Promise<void> } {
+  const { run, state } = directoriesOf(config);
+  const keeper = new StateKeeper({
+    directory: state,
+    snapshot: () => snapshotOf(agent, gate, config),
+    onFailure: (error) => {
+      log.warn(
+        { error },
+        'the last good state is not kept for the next boot; what is enforced stays',
+      );
+    },
+  });
+  gate.listen({ decided: () => agent.wake(), confirmed: () => keeper.changed() });
+  let isNoted = false;
+  let hasKept = readLastGood(state).ok;
+  agent.events.on('applied', ({ report, endedMs: sinceMs }) => {
+    void gate.applied(report.transactions > 0, !report.more);
+    if (report.more) return;
+    if (!isNoted || report.transactions > 0) {
+      const text = whoAmI('run', config);
+      void noteEnforcedOrigin(run, { source: 'run', sinceMs, stateMs: undefined, text });
+    }
+    isNoted = true;
+    if (report.transactions > 0 || !hasKept) keeper.changed();
+    hasKept = true;
+  });
+  logHeld(agent, log, () => (isNoted = false));
+  return {
+    async close() {
+      gate.close();
+      await keeper.close();
+    },
+  };
+}
+
+/** Only what nobody may still undo, and all of it. */
+function snapshotOf(agent: Agent, gate: Gate, config: Config): ReturnType<KeeperParts['snapshot']> {
+  const { engine, state } = agent;
+  if (gate.isWaiting || !state.isInSync || state.quarantined.length > 0) return undefined;
+  const header = headerOf(config, whoAmI('run', config));
+  const batch = encodeTable(settledTable(engine.table));
+  return { snapshot: { header, batch }, hostDigest: gate.digests(engine).host };
+}
+
+/** Loud, and again every minute. */
+function logHeld({ events }: Agent, log: Log, onHeld: () => void): void {
+  let told: { readonly message: string; readonly atMs: number } | undefined;
+  events.on('held', ({ error }) => {
+    onHeld();
+    const atMs = performance.now();
+    if (told?.message === error.message && atMs - told.atMs < REPEAT_MS) return;
+    told = { message: error.message, atMs };
+    log.error({ why: error.why, since: new Date(error.sinceMs).toISOString() }, error.message);
+  });
+  events.on('applied', () => {
+    if (told !== undefined) log.warn('no longer held: what the policies say is enforced again');
+    told = undefined;
+  });
+}
