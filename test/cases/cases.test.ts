@@ -56,8 +56,7 @@ for (const name of names) {
     t.deepEqual(wrong, []);
   });
 
-  if (name.startsWith('hep-')) continue;
-  kernelTest(`${name}: kernel`, ['root', 'netns', 'cc', 'addon'], async (t) => {
+  kernelTest(`${name}: kernel`, ['root', 'netns', 'cc', 'addon', 'nft'], async (t) => {
     const policyCase = readCase(FOLDER, name);
     const arrived = await sendInKernel(policyCase);
     const wrong = policyCase.table.packets.flatMap((expected, index) => {

@@ -9,7 +9,7 @@
  *   deny(by knp/shop/web ingress[0])  tcp ...       # what decides; or `end of tier default`, or the oracle's name of a built-in reason
  *   allow  tcp 203.0.113.9@eth1 -> 192.0.2.1:80     # comes in by eth1; eth0 when left out. Behind a port: 203.0.113.9:4000@eth1
  *   allow  tcp 203.0.113.9 -> 10.10.0.1:80 via 192.0.2.1:30080   # DNAT: what its destination was; `@eth1` where it was routed to
- *   deny   udp 192.0.2.1:53 -> 203.0.113.9:40000 reply           # the answer to a packet that has gone the other way
+ *   deny   udp 192.0.2.1:53 -> 203.0.113.9:40000 reply   # answers a packet that went before; not TCP of the host, which resets it
  *   interface eth1 198.51.100.1                     # one more interface of the host, with its addresses there
  *   issue error spec.ingress[0].protocol            # errors are listed completely, warnings as far as they matter
  */

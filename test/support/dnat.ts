@@ -15,11 +15,10 @@ export interface Translation {
 /** Replaces what was translated before. Both for what arrives and for what the namespace sends. */
 export async function translate(netns: Netns, all: readonly Translation[]): Promise<void> {
   const rules = [...new Set(all.map(printRule))];
-  const chain = (hook: string): string =>
-    `chain ${hook} { type nat hook ${hook} priority dstnat; ${rules.join('; ')} }`;
-  const text = `table inet translation {}
-    delete table inet translation
-    table inet translation { ${chain('prerouting')}\n ${chain('output').replace('dstnat', '-100')} }`;
+  const chains = (['prerouting', 'output'] as const).map((hook) =>
+    [`chain ${hook} {`, `type nat hook ${hook} priority -100`, ...rules, '}'].join('\n'),
+  );
+  const text = `table inet translation {}\ndelete table inet translation\ntable inet translation {\n${chains.join('\n')}\n}\n`;
   await netns.run(requireSystemTool('nft'), ['-f', '-'], text);
 }
 
