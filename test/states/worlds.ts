@@ -54,6 +54,7 @@ const usesList = policy('web', { ingress: [fromList] });
 const inTier = (order: number): object =>
   policy('early.web', { tier: 'early', order, ingress: [fromClients] });
 
+const UNTRACKED = { doNotTrack: true, applyOnForward: true };
 const LONG = 'a-very-long-name-'.repeat(9);
 
 export const WORLDS: readonly World[] = [
@@ -229,6 +230,19 @@ export const WORLDS: readonly World[] = [
     ],
   },
   {
+    name: 'host endpoints come to stages and leave them, and a policy changes its kind',
+    states: [
+      BASE,
+      [...BASE, host('eth0')],
+      [...BASE, host('eth0'), host('all', '*'), hostPolicy({}), usesList],
+      [...BASE, host('eth0'), host('all', '*'), hostPolicy({ applyOnForward: true }), usesList],
+      [...BASE, host('all', '*'), hostPolicy({ preDNAT: true, applyOnForward: true })],
+      [...BASE, host('eth0'), host('all', '*'), hostPolicy(UNTRACKED), tier('default', 1_000_000)],
+      [...BASE, host('eth0', 'eth1'), host('eth2', 'eth0'), hostPolicy(UNTRACKED)],
+      [...BASE, hostPolicy({ selector: 'all()' })],
+    ],
+  },
+  {
     name: 'Kubernetes policies with named ports',
     states: [
       [...BASE, kubernetesPolicy('np', portsNamed('http')), named('http', 8080)],
@@ -238,6 +252,14 @@ export const WORLDS: readonly World[] = [
     ],
   },
 ];
+
+function host(name: string, interfaceName = name): object {
+  return v3('HostEndpoint', name, { node: 'node-a', interfaceName }, { host: 'yes' });
+}
+
+function hostPolicy(spec: object): object {
+  return policy('host', { selector: "host == 'yes'", ingress: [fromClients, fromList], ...spec });
+}
 
 function namespacePolicy(): object {
   return policy('ns', {

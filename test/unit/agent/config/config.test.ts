@@ -23,7 +23,10 @@ test('the printed default file reads back as the defaults, and names every key',
   t.deepEqual(issues, []);
   t.deepEqual(config, DEFAULT_CONFIG);
   t.deepEqual([...sources.keys()], [...CONFIG_NAMES]);
-  for (const line of printDefaultConfig().split('\n')) t.true(line.length <= 120, line);
+  const comments = printDefaultConfig()
+    .split('\n')
+    .filter((line) => line.startsWith('#'));
+  for (const line of comments) t.true(line.length <= 100, line);
 });
 
 test('every default is a value that its own type accepts, printed and read', (t) => {

@@ -30,6 +30,21 @@ function route(last: number, oif: number, more: Route = {}): Answer {
   return { type: k.RTM_NEWROUTE, body: body(header, schema.route, value) };
 }
 
+/** 10.9.0.`last` of a link; with a peer's address, as on a point-to-point link. */
+function address(last: number, index: number, peer?: number): Answer {
+  const header = [2, 24, 0, 0, index, 0, 0, 0];
+  const local = Uint8Array.of(10, 9, 0, last);
+  const value = { local, address: peer === undefined ? local : Uint8Array.of(10, 9, 0, peer) };
+  return { type: k.RTM_NEWADDR, body: body(header, schema.address, value) };
+}
+
+/** An IPv6 address has no `local` attribute: 2001:db8::`last`. */
+function address6(last: number, index: number): Answer {
+  const bytes = Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last);
+  const header = [10, 64, 0, 0, index, 0, 0, 0];
+  return { type: k.RTM_NEWADDR, body: body(header, schema.address, { address: bytes }) };
+}
+
 function gone(answer: Answer): Answer {
   return { ...answer, type: answer.type + 1 };
 }
@@ -62,6 +77,9 @@ class Host {
         this.reads++;
         this.reading();
         return this.now.filter((answer) => answer.type === k.RTM_NEWLINK);
+      }
+      if (type === k.RTM_GETADDR) {
+        return this.now.filter((answer) => answer.type === k.RTM_NEWADDR);
       }
       const routes = this.now.filter((answer) => answer.type === k.RTM_NEWROUTE);
       return asked.u8(0) === 2 ? routes : [];
@@ -190,4 +208,55 @@ test('events lost while the lists are read: they are read once more', async (t) 
   };
   t.is(await routesOf(watch), '10.0.0.1 veth1');
   t.is(host.reads, 2);
+});
+
+const ADDRESSES: readonly {
+  name: string;
+  in: readonly Answer[];
+  out: string;
+  isNews: boolean;
+}[] = [
+  { name: 'the same again', in: [address(1, 5)], out: 'veth1 10.9.0.1', isNews: false },
+  { name: 'one more', in: [address6(1, 5)], out: 'veth1 10.9.0.1 2001:db8::1', isNews: true },
+  { name: 'gone', in: [gone(address(1, 5))], out: '', isNews: true },
+  {
+    name: 'one that nobody had is gone',
+    in: [gone(address(2, 5))],
+    out: 'veth1 10.9.0.1',
+    isNews: false,
+  },
+  {
+    name: "the peer's is not its own",
+    in: [address(2, 5, 3)],
+    out: 'veth1 10.9.0.1 10.9.0.2',
+    isNews: true,
+  },
+  { name: 'link renamed', in: [link(5, 'x')], out: 'x 10.9.0.1', isNews: true },
+  {
+    name: 'link gone, another under its index',
+    in: [gone(VETH), link(5, 'z')],
+    out: '',
+    isNews: true,
+  },
+];
+
+for (const row of ADDRESSES) {
+  test(`address event: ${row.name}`, async (t) => {
+    const host = new Host([VETH, address(1, 5)]);
+    const { watch, changes } = follow(host);
+    await watch.current();
+    host.emit(datagram(...row.in), 0);
+    t.is(changes() > 0, row.isNews);
+    const { addresses } = await watch.current();
+    t.is([...addresses].map(([name, all]) => [name, ...all].join(' ')).join(), row.out);
+  });
+}
+
+test('an address of the wrong length is refused', async (t) => {
+  const header = [2, 24, 0, 0, 5, 0, 0, 0];
+  const bad = {
+    type: k.RTM_NEWADDR,
+    body: body(header, schema.address, { local: new Uint8Array(16) }),
+  };
+  await t.throwsAsync(readHostNetwork(new Host([VETH, bad]).native(), ''), { message: /16 bytes/ });
 });

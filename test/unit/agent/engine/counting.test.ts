@@ -13,6 +13,7 @@ import {
   serviceAccountObject,
   v3,
 } from '../../../support/raw-events.ts';
+import { NODE } from '../../../support/world.ts';
 
 /** Elements count one by one, everything else by operation. */
 type Cost = Readonly<Record<string, number>>;
@@ -60,6 +61,24 @@ function tier(name: string, order: number, defaultAction = 'Deny'): RawEvent {
 const CLIENT_1 = pod('shop/client-1', ['10.2.0.1'], CLIENT);
 const WEB_1 = pod('shop/web-1', ['10.1.0.1'], WEB);
 const WEB_2 = pod('shop/web-2', ['10.1.0.2'], WEB);
+
+const FOR_HOST = v3('GlobalNetworkPolicy', 'app.host', {
+  selector: "role == 'node'",
+  tier: 'app',
+  applyOnForward: true,
+  types: ['Ingress', 'Egress'],
+  ingress: [{ action: 'Allow', source: { selector: "app == 'monitor'" } }],
+  egress: [{ action: 'Allow', destination: { selector: "app == 'monitor'" } }],
+});
+
+function hostEndpoint(spec: object, role = 'node'): RawEvent {
+  const object = v3('HostEndpoint', 'nic', { node: NODE, ...spec }, { role });
+  return put(object);
+}
+
+const HOSTS: readonly RawEvent[] = [put(FOR_HOST), hostEndpoint({ interfaceName: 'eth0' })];
+/** Of host policy: ingress, egress, egress after DNAT, forward ingress, forward egress. */
+const HOST_STAGES = 5;
 
 const WORLD: readonly RawEvent[] = [
   put(namespaceObject('shop', { team: 'blue' })),
@@ -285,6 +304,77 @@ test('50 pods in one burst are one transaction', async (t) => {
     dumps: 0,
   });
   t.is(fake.transactions.at(-1)?.length, 1, 'in one operation');
+});
+
+const HOST_ROWS: readonly Row[] = [
+  {
+    name: 'a remote pod that host policy names appears',
+    change: [put(pod('shop/monitor', ['10.2.0.8'], { ...REMOTE, labels: { app: 'monitor' } }))],
+    sent: { 'add-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a remote pod is relabelled so that host policy names it',
+    change: [put(pod('shop/client-1', ['10.2.0.1'], { ...REMOTE, labels: { app: 'monitor' } }))],
+    sent: { 'add-elements': 1, 'delete-elements': 1 },
+    lowered: 0,
+  },
+  {
+    name: 'a host endpoint gets another interface',
+    change: [hostEndpoint({ interfaceName: 'eth1' })],
+    sent: { 'add-elements': HOST_STAGES, 'delete-elements': HOST_STAGES },
+    lowered: 0,
+  },
+  {
+    name: 'a host endpoint of another node appears',
+    change: [put(v3('HostEndpoint', 'far', { node: 'node-b', interfaceName: 'eth0' }))],
+    sent: {},
+    lowered: 0,
+  },
+  {
+    name: 'a Node object appears, while no tunnel is configured',
+    change: [put({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-b' } })],
+    sent: {},
+    lowered: 0,
+  },
+];
+
+for (const { name, change, sent, lowered } of HOST_ROWS) {
+  test(`with host policy: ${name}`, async (t) => {
+    const { engine, fake } = await start([...WORLD, ...HOSTS]);
+    const work = await costOf(engine, fake, change);
+    t.deepEqual({ sent: work.sent, lowered: work.lowered }, { sent, lowered });
+  });
+}
+
+test('interfaces of a host that come, go and trade addresses cost elements only', async (t) => {
+  const { engine, fake } = await start([
+    ...WORLD,
+    put(FOR_HOST),
+    hostEndpoint({ expectedIPs: ['192.0.2.1'] }),
+  ]);
+  const steps: readonly (readonly [string, Cost])[] = [
+    ['eth0', { 'add-elements': HOST_STAGES }],
+    ['eth1', { 'add-elements': HOST_STAGES, 'delete-elements': HOST_STAGES }],
+    ['eth1', {}],
+    ['cali1', { 'delete-elements': HOST_STAGES }],
+  ];
+  for (const [link, sent] of steps) {
+    const addresses = new Map([[link, new Set(['192.0.2.1'])]]);
+    engine.setNetwork({ links: new Set(['eth0', 'eth1', link]), hostRoutes: new Map(), addresses });
+    t.deepEqual((await costOf(engine, fake, [])).sent, sent, link);
+  }
+});
+
+function namesOf({ table }: Engine): string[] {
+  return [...table.chains.desired.keys(), ...table.sets.desired.keys()].sort();
+}
+
+test('what host policy adds to the table goes with the last host endpoint', async (t) => {
+  const [plain, { engine, fake }] = [await start(WORLD), await start([...WORLD, ...HOSTS])];
+  t.true(engine.table.chains.desired.has('input-host'));
+  await costOf(engine, fake, [remove(FOR_HOST), remove(v3('HostEndpoint', 'nic', {}))]);
+  t.deepEqual(namesOf(engine), namesOf(plain.engine));
 });
 
 test('a hundred replicas share their programs', async (t) => {
