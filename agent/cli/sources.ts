@@ -37,7 +37,7 @@ export function loadFollowSettings(options: SettingsOptions & KeyFlags): Config 
 export function openSources(config: Config): Source[] {
   const connection = connectionOf(config);
   if (connection === undefined) return [new DirectorySource(config.manifests)];
-  const access = new Access(connection, process.env);
+  const access = new Access(() => connectionOf(config) ?? connection, process.env);
   const kubernetes = new KubernetesSource({ access, timing: REAL_TIMING, limits: KUBE_LIMITS });
   const { manifests } = config;
   const isWanted = manifests !== DEFAULT_CONFIG.manifests || existsSync(manifests);

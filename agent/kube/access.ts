@@ -8,6 +8,7 @@ import type { RequestOptions } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js';
 import { FileAuth } from '@kubernetes/client-node/dist/file_auth.js';
+import { cidrContains, toAddress, toCidr } from '../../compiler/model/ip.ts';
 import { brokenAnswer } from './api-error.ts';
 import type { Connection } from './kubeconfig.ts';
 
@@ -22,20 +23,23 @@ export interface AccessOptions extends RequestOptions {
 }
 
 export class Access {
-  readonly #connection: Connection;
+  readonly #connect: () => Connection;
+  #connection: Connection;
   readonly #agent: Agent;
   #exec = new ExecAuth();
   #file = new FileAuth();
   #credential: Promise<RequestOptions> | undefined;
 
-  constructor(connection: Connection, env: NodeJS.ProcessEnv) {
-    this.#connection = connection;
-    const { proxyUrl } = connection.cluster;
+  /** `connect` is called now, and again when the server refuses us; it throws where there is no usable connection. */
+  constructor(connect: () => Connection, env: NodeJS.ProcessEnv) {
+    this.#connect = connect;
+    this.#connection = connect();
+    const { proxyUrl } = this.#connection.cluster;
     this.#agent = new Agent({
       keepAlive: true,
       keepAliveMsecs: KEEP_ALIVE_MS,
       maxFreeSockets: 4,
-      proxyEnv: proxyUrl === undefined ? env : { HTTPS_PROXY: proxyUrl },
+      proxyEnv: proxyUrl === undefined ? proxyOf(env, this.server) : { HTTPS_PROXY: proxyUrl },
     });
   }
 
@@ -69,6 +73,11 @@ export class Access {
   forget(): void {
     this.#exec = new ExecAuth();
     this.#file = new FileAuth();
+    try {
+      this.#connection = this.#connect();
+    } catch {
+      // Somebody is writing it, perhaps: what we have stays.
+    }
   }
 
   close(): void {
@@ -111,6 +120,17 @@ export class Access {
     }
     return options;
   }
+}
+
+/** Node.js does not know prefixes in NO_PROXY, and clusters live by them: `10.96.0.0/12`. */
+function proxyOf(env: NodeJS.ProcessEnv, server: URL): NodeJS.ProcessEnv {
+  const address = toAddress(server.hostname.replace(/^\[|\]$/g, ''));
+  const entries = (env['NO_PROXY'] ?? env['no_proxy'] ?? '').split(',');
+  const isExempt = entries.some((entry) => {
+    const cidr = toCidr(entry.trim());
+    return cidr !== undefined && address !== undefined && cidrContains(cidr, address);
+  });
+  return isExempt ? {} : env;
 }
 
 /** Data counts more than a file, as in kubectl. */

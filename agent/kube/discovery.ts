@@ -14,6 +14,8 @@ export interface Discovered {
   readonly resources: readonly ApiResource[];
   /** Group versions that exist, but do not say what they have. */
   readonly unknown: readonly string[];
+  /** Resources that policy could stand in, served only in versions that are not read: `networking.example/v9 things`. */
+  readonly unread: readonly string[];
 }
 
 const ACCEPT = ['v2', 'v2beta1']
@@ -24,7 +26,10 @@ const ACCEPT = ['v2', 'v2beta1']
 /** Hundreds of CRDs make a few MiB. */
 const MAX_BYTES = 32 * 1024 * 1024;
 
-const WANTED = new Set([...CLUSTER_POLICY, ...CALICO.flat()].map(groupVersionOf));
+const OPTIONAL = [...CLUSTER_POLICY, ...CALICO.flat()];
+
+/** In every version: one that is not read is worth a word. */
+const WANTED_GROUPS = new Set(OPTIONAL.map(({ group }) => group));
 
 /** Plural names by group version; `undefined` = unknown. */
 type Served = Map<string, ReadonlySet<string> | undefined>;
@@ -65,7 +70,18 @@ export class Discovery {
     }
     const read = [...CLUSTER_POLICY, ...(this.#calico ?? CALICO.flat())];
     const unknown = new Set(read.map(groupVersionOf)).intersection(unknownIn(this.#served));
-    return { resources: read.filter(isServed), unknown: [...unknown] };
+    const resources = read.filter(isServed);
+    return { resources, unknown: [...unknown], unread: this.#unread(resources) };
+  }
+
+  #unread(resources: readonly ApiResource[]): string[] {
+    const isRead = ({ group, plural }: ApiResource): boolean =>
+      resources.some((each) => each.group === group && each.plural === plural);
+    return CLUSTER_POLICY.filter((resource) => !isRead(resource)).flatMap(({ group, plural }) =>
+      [...this.#served]
+        .filter(([name, names]) => name.startsWith(`${group}/`) && names?.has(plural))
+        .map(([name]) => `${name} ${plural}`),
+    );
   }
 
   /** Servers before Kubernetes 1.27: a list of groups, and a document for each. */
@@ -73,7 +89,7 @@ export class Discovery {
     const served: Served = new Map();
     for (const group of objectsIn(document['groups'])) {
       for (const { groupVersion } of objectsIn(group['versions'])) {
-        if (typeof groupVersion !== 'string' || !WANTED.has(groupVersion)) continue;
+        if (typeof groupVersion !== 'string' || !isWanted(group['name'])) continue;
         served.set(groupVersion, await this.#resourcesOf(groupVersion, signal));
       }
     }
@@ -106,6 +122,10 @@ export class Discovery {
   }
 }
 
+function isWanted(group: unknown): boolean {
+  return typeof group === 'string' && WANTED_GROUPS.has(group);
+}
+
 function unknownIn(served: Served): ReadonlySet<string> {
   return new Set([...served].flatMap(([name, names]) => (names === undefined ? [name] : [])));
 }
@@ -116,7 +136,7 @@ function aggregated(document: JsonObject): Served {
     const group = isJsonObject(metadata) ? metadata['name'] : undefined;
     for (const { version, resources, freshness } of objectsIn(versions)) {
       const groupVersion = `${String(group)}/${String(version)}`;
-      if (!WANTED.has(groupVersion)) continue;
+      if (!isWanted(group)) continue;
       const names = objectsIn(resources).map(({ resource }) => String(resource));
       served.set(groupVersion, freshness === 'Stale' ? undefined : new Set(names));
     }

@@ -30,6 +30,7 @@ export class Fleet {
   #hasLooked = false;
   /** Group versions that exist and cannot say what they have. */
   #unknown: readonly string[] = [];
+  #unread: readonly string[] = [];
   #problem: Problem | undefined;
 
   constructor(parts: ReflectorParts) {
@@ -67,8 +68,12 @@ export class Fleet {
     const stale = this.#unknown.map((name) =>
       issue(`api ${name}`, 'the API server cannot say just now which resources this group has'),
     );
+    const unread = this.#unread.map((name) => {
+      const message = 'served in a version that is not read here: its objects are not enforced';
+      return issue(`api ${name}`, message);
+    });
     const own = this.#problem === undefined ? [] : [this.#printProblem('api', this.#problem)];
-    return oncePerText([...own, ...stale, ...problems]);
+    return oncePerText([...own, ...stale, ...unread, ...problems]);
   }
 
   #start(resource: ApiResource, signal: AbortSignal): void {
@@ -99,16 +104,18 @@ export class Fleet {
 
   async #look(signal: AbortSignal): Promise<ApiError | undefined> {
     try {
-      const { resources, unknown } = await this.#discovery.look(signal);
+      const { resources, unknown, unread } = await this.#discovery.look(signal);
       for (const resource of resources) {
         const member = this.#members.get(pathOf(resource));
         if (member === undefined) this.#start(resource, signal);
         else member.missed = 0;
       }
       if (unknown.length === 0) await this.#removeMissing(new Set(resources.map(pathOf)));
-      const isNews = !this.#hasLooked || this.#unknown.join() !== unknown.join();
+      const before = JSON.stringify([this.#hasLooked, this.#unknown, this.#unread]);
       this.#hasLooked = true;
       this.#unknown = unknown;
+      this.#unread = unread;
+      const isNews = JSON.stringify([true, unknown, unread]) !== before;
       if (isNews) this.#parts.outbox.touch();
       return undefined;
     } catch (error) {

@@ -72,6 +72,7 @@ function calico(version: string): readonly ApiResource[] {
     // Calico's own API server shows pods and namespaces under these names; those are made from pods and namespaces here.
     ['workloadendpoints', 'WorkloadEndpoint', { isNeeded: false }],
     ['profiles', 'Profile', { isNeeded: false }],
+    ['felixconfigurations', 'FelixConfiguration', { isNeeded: false }],
   ]);
 }
 

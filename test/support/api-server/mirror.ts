@@ -37,9 +37,13 @@ export class Mirror {
   readonly #stop = new AbortController();
   readonly #task: Promise<void>;
 
-  private constructor(connection: Connection, limits: Partial<KubeLimits>, env: NodeJS.ProcessEnv) {
+  private constructor(
+    connect: () => Connection,
+    limits: Partial<KubeLimits>,
+    env: NodeJS.ProcessEnv,
+  ) {
     const source = new KubernetesSource({
-      access: new Access(connection, env),
+      access: new Access(connect, env),
       timing: REAL_TIMING,
       limits: { ...QUICK, ...limits },
     });
@@ -51,8 +55,9 @@ export class Mirror {
     use: (mirror: Mirror) => Promise<void>,
     { limits = {}, env = {} }: { limits?: Partial<KubeLimits>; env?: NodeJS.ProcessEnv } = {},
   ): Promise<void> {
-    const from = typeof connection === 'string' ? readKubeconfig(connection) : connection;
-    const mirror = new Mirror(from, limits, env);
+    const connect = (): Connection =>
+      typeof connection === 'string' ? readKubeconfig(connection) : connection;
+    const mirror = new Mirror(connect, limits, env);
     try {
       await use(mirror);
     } finally {

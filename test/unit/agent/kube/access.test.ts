@@ -99,6 +99,24 @@ test.serial('a service account: the token is read again when the server refuses 
   });
 });
 
+test.serial('a kubeconfig is read again when the server refuses its token', async (t) => {
+  await withServer(async (server) => {
+    const path = server.kubeconfig();
+    await Mirror.with(path, async (mirror) => {
+      await mirror.synced();
+      server.tokens.clear();
+      server.tokens.set('rotated', 'picket');
+      writeFileSync(path, '{');
+      server.cutConnections();
+      await mirror.until('refused', () => mirror.issues.some((text) => /401/.test(text)));
+      writeFileSync(path, readFileSync(server.kubeconfig({ token: 'rotated' })));
+      server.put(pod('b'));
+      await mirror.until('the pod', () => mirror.objects.has('/Pod/shop/b'));
+      t.is(server.requests.at(-1)?.user, 'picket');
+    });
+  });
+});
+
 test.serial('a plugin is asked again when its token is refused, and may fail', async (t) => {
   await withServer(async (server) => {
     server.put(pod('a'));
@@ -144,6 +162,9 @@ test.serial('through a proxy, of the kubeconfig or of the environment', async (t
       t.true(second > first);
       const env = { HTTPS_PROXY: url, NO_PROXY: '127.0.0.1' };
       await Mirror.with(server.kubeconfig(), synced, { env });
+      t.is(tunnels, second);
+      const prefix = { HTTPS_PROXY: url, NO_PROXY: 'example.org, 127.0.0.0/8' };
+      await Mirror.with(server.kubeconfig(), synced, { env: prefix });
       t.is(tunnels, second);
     });
   } finally {

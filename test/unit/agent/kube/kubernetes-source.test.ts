@@ -220,6 +220,29 @@ test.serial(
   },
 );
 
+for (const hasAggregatedDiscovery of [true, false]) {
+  const how = hasAggregatedDiscovery ? 'aggregated' : 'plain';
+  test.serial(`policies in a version that is not read are told: ${how} discovery`, async (t) => {
+    await withServer(
+      async (server) => {
+        const future = CLUSTER_POLICY.map((resource) => ({ ...resource, version: 'v7' }));
+        server.store.serve(future);
+        await Mirror.with(server.kubeconfig(), async (mirror) => {
+          await mirror.until('issues', () => mirror.issues.length === 3);
+          const [first = ''] = mirror.issues.toSorted();
+          t.true(
+            first.startsWith('api policy.networking.k8s.io/v7 adminnetworkpolicies: served in'),
+          );
+          await mirror.synced();
+          server.store.serve(CLUSTER_POLICY);
+          await mirror.until('no issue', () => mirror.issues.length === 0);
+        });
+      },
+      { hasAggregatedDiscovery },
+    );
+  });
+}
+
 test.serial('without discovery nothing is complete: policies could be missing', async (t) => {
   await withServer(async (server) => {
     server.put(pod('a'));
