@@ -23,6 +23,11 @@ const INTERFACE_PREFIX = pattern(
   'the start of an interface name: 1 to 14 letters, digits, "_", "-" and "."',
 );
 
+const LISTEN_ADDRESS = pattern(
+  /^$|^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:]{2,39}\]):\d{1,5}$/,
+  'an address and a port like 127.0.0.1:9099 or [::1]:9099, or nothing',
+);
+
 export const CONFIG_KEYS = {
   node: key(
     text('the name of this node'),
@@ -64,6 +69,21 @@ export const CONFIG_KEYS = {
     '',
     'Network namespace to work in, as a file like /run/netns/NAME. Empty: our own. Read at the start only.',
     '--netns',
+  ),
+  healthAddress: key(
+    LISTEN_ADDRESS,
+    '127.0.0.1:9099',
+    'Where probes ask /livez and /readyz?verbose. Whoever can connect learns what they say. Empty: not served.',
+  ),
+  metricsAddress: key(
+    LISTEN_ADDRESS,
+    '127.0.0.1:9091',
+    'Where Prometheus asks /metrics; may be the same as healthAddress. Empty: not served.',
+  ),
+  ruleMetrics: key(
+    FLAG,
+    false,
+    'Metrics of packets and bytes for each rule of each policy in force here, at most 5000 rules.',
   ),
   confirmHostPolicyChanges: key(
     DURATION,

@@ -181,6 +181,11 @@ export class Table {
     return [...(this.#elements.get(setName)?.desired.values() ?? [])];
   }
 
+  /** How many they are. */
+  sizeOf(setName: string): number {
+    return this.#elements.get(setName)?.desired.size ?? 0;
+  }
+
   settle(): void {
     this.exists = true;
     this.chains.settle();
