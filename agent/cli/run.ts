@@ -10,6 +10,10 @@ import { takeNotifier } from '../obs/notify.ts';
 import { Agent } from '../runner/agent.ts';
 import { Supervised } from '../runner/supervised.ts';
 import type { Config } from '../config/keys.ts';
+import { FlowRing } from '../flowlog/ring.ts';
+import { flowRoutes } from '../flowlog/routes.ts';
+import { openFlowLogs } from './flow-logs.ts';
+import { followAgent, openGate } from './run-guarded.ts';
 import { EXIT } from './exit.ts';
 import {
   configOption,
@@ -24,8 +28,8 @@ import type { OutputFormat } from './options.ts';
 import { engineConfig } from './settings.ts';
 import { loadFollowSettings, openSources } from './sources.ts';
 import type { FollowOptions } from './sources.ts';
+import { Served } from './serve.ts';
 import { lockNetns } from './lock.ts';
-import { followAgent, openGate } from './run-guarded.ts';
 import { ConfigReload } from './reload.ts';
 import type { ReloadEvents } from './reload.ts';
 import { fromFileIssue, fromFinding, printIssue } from './report.ts';
@@ -76,6 +80,8 @@ interface Service {
   readonly supervised: Supervised;
   readonly reload: ConfigReload;
   readonly output: OutputFormat;
+  readonly ring: FlowRing;
+  readonly served: Served;
   /** Aborts when the service is to end. */
   readonly stop: AbortSignal;
 }
@@ -95,13 +101,28 @@ async function run(options: FollowOptions): Promise<number> {
   const dataplane = new NetlinkDataplane(native, netns);
   const reload = new ConfigReload(options, log);
   const { output } = options;
-  const service = { log, native, dataplane, supervised, reload, output, stop: stop.signal };
+  const ring = new FlowRing(config.flowLogKeep);
+  const served = new Served(native, netns, log);
+  await served.open(config, flowRoutes(ring));
+  const { signal } = stop;
+  const service = {
+    log,
+    native,
+    dataplane,
+    supervised,
+    reload,
+    output,
+    ring,
+    served,
+    stop: signal,
+  };
   try {
     while (config !== undefined) config = await runConfigured(config, service);
     log.info('stopped; the rules stay in force');
     return EXIT.good;
   } finally {
     reload.close();
+    await served.close();
     lock.release();
     dataplane.close();
   }
@@ -112,16 +133,19 @@ async function run(options: FollowOptions): Promise<number> {
  * stays as it is until the next agent knows better.
  */
 async function runConfigured(config: Config, service: Service): Promise<Config | undefined> {
-  const { log, native, dataplane, supervised, reload, output, stop } = service;
+  const { log, native, dataplane, supervised, reload, output, served, stop } = service;
   const { netns } = config;
   const sources = openSources(config);
-  const engine = engineConfig(config);
+  const flows = openFlowLogs(config, engineConfig(config), service);
+  const { engine } = flows;
   const gate = openGate(config, native, log);
   const parts = { engine, netns, native, dataplane, sources, log, gate, now: Date.now };
   const agent = new Agent(parts);
   const guarded = followAgent(agent, gate, config, log);
   logEvents(agent, log, output);
   supervised.follow(agent);
+  await served.follow(agent, config, () => flows.flowLog.counts);
+  flows.follow(agent);
   const over = new AbortController();
   const signal = AbortSignal.any([stop, over.signal]);
   const next = reload.next(config, reloadEvents(agent, service), signal);
@@ -131,6 +155,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   } finally {
     over.abort();
     await guarded.close();
+    await flows.close();
   }
   return stop.aborted ? undefined : next;
 }
