@@ -31,6 +31,7 @@ export class ConfigReload {
   readonly #wakeup = new Wakeup();
   readonly #closing = new AbortController();
   #isAsked = false;
+  #defaults: ReadonlyMap<ConfigName, unknown> = new Map();
 
   /** From now on SIGHUP does not end the process. */
   constructor(options: SettingsOptions & KeyFlags, log: Log) {
@@ -64,6 +65,17 @@ export class ConfigReload {
     }
   }
 
+  /** Values that the cluster gives all its nodes, from now on; answers the configuration to use instead, where one differs and is good. */
+  withDefaults(
+    values: ReadonlyMap<ConfigName, unknown>,
+    current: Config,
+    events: ReloadEvents,
+  ): Config | undefined {
+    if (isDeepStrictEqual(values, this.#defaults)) return undefined;
+    this.#defaults = values;
+    return this.#read(current, events);
+  }
+
   close(): void {
     process.off('SIGHUP', this.#ask);
     this.#closing.abort();
@@ -76,7 +88,8 @@ export class ConfigReload {
 
   #read(current: Config, events: ReloadEvents): Config | undefined {
     try {
-      const next = loadFollowSettings(this.#options);
+      const defaults = { source: 'FelixConfiguration', values: this.#defaults };
+      const next = loadFollowSettings({ ...this.#options, defaults });
       const fixed = FIXED.filter((name) => next[name] !== current[name]);
       if (fixed.length > 0)
         events.refused(fixed.map((name) => printFixed(name, current)).join('; '));

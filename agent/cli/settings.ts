@@ -18,6 +18,8 @@ export const DEFAULT_CONFIG_FILE = '/etc/picket/picket.yaml';
 export interface SettingsOptions {
   /** `--config`. */
   readonly config: string | undefined;
+  /** From the cluster. */
+  readonly defaults?: ConfigInput['defaults'];
 }
 
 /** Flags that are keys of the configuration too. */
@@ -50,6 +52,7 @@ export function loadSettings(
 /** Without judging the result. Throws CommandError when the file cannot be read. */
 export function readSettings({
   config: path,
+  defaults,
   node,
   manifests,
   kubeconfig,
@@ -58,7 +61,8 @@ export function readSettings({
 }: SettingsOptions & KeyFlags): ResolvedConfig & { readonly file: string | undefined } {
   const file = readConfigFile(path);
   const flags = { node, manifests, kubeconfig, inCluster, netns: netns === '' ? undefined : netns };
-  return { ...resolveConfig({ file, env: process.env, flags }), file: file?.source };
+  const weakest = defaults === undefined ? {} : { defaults };
+  return { ...resolveConfig({ ...weakest, file, env: process.env, flags }), file: file?.source };
 }
 
 function readConfigFile(path: string | undefined): ConfigInput['file'] {

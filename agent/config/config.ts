@@ -1,5 +1,5 @@
 /**
- * The configuration: defaults, then one YAML file, then the environment, then flags; each beats what comes before it. Comes in: text and
+ * The configuration: defaults, then what the cluster says, then one YAML file, then the environment, then flags; each beats what comes before it. Comes in: text and
  * values. Goes out: every key with a checked value and where it comes from, or everything that is wrong. Strict: what is not understood
  * is an error, because a setting that is silently ignored is worse than none.
  */
@@ -29,6 +29,11 @@ export interface ConfigIssue {
 type Flag<T> = T extends boolean ? boolean : string;
 
 export interface ConfigInput {
+  /** Weaker than all others: values that the cluster gives all its nodes. */
+  readonly defaults?: {
+    readonly source: string;
+    readonly values: ReadonlyMap<ConfigName, unknown>;
+  };
   readonly file: { readonly source: string; readonly text: string } | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `undefined` = not given. */
@@ -43,8 +48,12 @@ export interface ResolvedConfig {
   readonly issues: readonly ConfigIssue[];
 }
 
-export function resolveConfig({ file, env, flags }: ConfigInput): ResolvedConfig {
+export function resolveConfig({ defaults, file, env, flags }: ConfigInput): ResolvedConfig {
   const state = new Resolving();
+  const source = defaults?.source ?? '';
+  for (const [name, value] of defaults?.values ?? []) {
+    state.set(name, value, { source, from: source, path: name, lineOf: NO_LINE });
+  }
   if (file !== undefined) readFile(file.source, file.text, state);
   readEnvironment(env, state);
   for (const name of CONFIG_NAMES) {

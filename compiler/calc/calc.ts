@@ -172,6 +172,7 @@ export class Calc {
         return;
       }
       case 'Service':
+      case 'FelixConfiguration':
       case undefined:
         return;
     }
@@ -337,6 +338,7 @@ function nameOf(resource: Resource): string {
     case 'Tier':
     case 'Profile':
     case 'Node':
+    case 'FelixConfiguration':
       return resource.name;
     case 'ServiceEndpoints':
     case 'Service':

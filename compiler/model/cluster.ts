@@ -1,6 +1,7 @@
 /** Everything that is not a policy: tiers, profiles, endpoints, network sets, services. Specification sections 1.4 to 1.13 and 10. */
 import type { Address, Cidr } from './ip.ts';
 import type { Policy, Rule } from './policy.ts';
+import type { Selector } from './selector.ts';
 
 /** Label key to value. */
 export type Labels = Readonly<Record<string, string>>;
@@ -124,6 +125,18 @@ export interface Node {
   readonly addresses: readonly Address[];
 }
 
+/** Calico's settings for all nodes (`default`), for one (`node.<name>`), or for those that `nodeSelector` finds. Read for defaults only. */
+export interface FelixConfiguration {
+  readonly kind: 'FelixConfiguration';
+  readonly name: string;
+  /** Over the labels of the Node; `undefined` matches none. */
+  readonly nodeSelector: Selector | undefined;
+  /** Milliseconds since the epoch. 0 when unknown. */
+  readonly createdMs: number;
+  /** By lower-case parameter name, as text. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
 export type Resource =
   | Policy
   | Tier
@@ -133,4 +146,5 @@ export type Resource =
   | NetworkSet
   | ServiceEndpoints
   | Service
-  | Node;
+  | Node
+  | FelixConfiguration;

@@ -51,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'agent/watch': [...PARSE, 'agent', 'agent/obs'],
   'agent/kube': [...PARSE, 'agent', 'agent/watch'],
   // Defaults are those of the table that they configure.
-  'agent/config': [...PARSE, 'compiler/nft', 'agent/watch'],
+  'agent/config': [...PARSE, 'compiler/selector', 'compiler/nft', 'agent/watch'],
   'agent/store': [...PARSE, 'agent', 'agent/watch', 'agent/obs'],
   'agent/endpoints': [
     ...PARSE,
@@ -112,7 +112,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The composition root: the only place that chooses implementations.
   'agent/cli': [...COMPILER, ...AGENT, 'agent/control', 'agent/native', 'agent/runner'],
   // The man page and the completion are made from the command tree.
-  scripts: ['agent/cli', 'scripts/package'],
+  scripts: ['scripts/crds', 'agent/cli', 'scripts/package'],
+  'scripts/crds': [],
   'scripts/package': ['agent/config'],
   bench: [...COMPILER, ...AGENT, 'agent/native', 'test/support'],
   // The demo is a test for people, so it stands on the same ground as the tests.

@@ -7,6 +7,7 @@ import {
 import { parseCalicoPolicy } from './calico-policy.ts';
 import { parseClusterNetworkPolicy } from './cluster-network-policy.ts';
 import { parseEndpointSlice } from './endpoint-slice.ts';
+import { parseFelixConfiguration } from './felix-configuration.ts';
 import { parseHostEndpoint } from './host-endpoint.ts';
 import { parseKubernetesNetworkPolicy } from './kubernetes-network-policy.ts';
 import type { Metadata, Scope } from './metadata.ts';
@@ -92,6 +93,10 @@ const CALICO: Kinds = new Map([
   ['NetworkSet', strict('namespaced', ({ spec, meta }) => parseNetworkSet(spec, meta))],
   ['GlobalNetworkSet', strict('cluster', ({ spec, meta }) => parseNetworkSet(spec, meta))],
   ['HostEndpoint', strict('cluster', ({ spec, meta }) => parseHostEndpoint(spec, meta))],
+  [
+    'FelixConfiguration',
+    loose('cluster', ({ spec, meta }) => parseFelixConfiguration(spec, meta)),
+  ],
 ]);
 
 const CORE: Kinds = new Map([
