@@ -8,6 +8,7 @@ import { openLog } from '../obs/log.ts';
 import type { Log } from '../obs/log.ts';
 import { takeNotifier } from '../obs/notify.ts';
 import { Agent } from '../runner/agent.ts';
+import { followFelix } from '../runner/felix.ts';
 import { Supervised } from '../runner/supervised.ts';
 import type { Config } from '../config/keys.ts';
 import { FlowRing } from '../flowlog/ring.ts';
@@ -148,6 +149,14 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   flows.follow(agent);
   const over = new AbortController();
   const signal = AbortSignal.any([stop, over.signal]);
+  let replacement: Config | undefined;
+  followFelix(agent, config.node, ({ values, problems }) => {
+    for (const problem of problems) log.warn(`FelixConfiguration: ${problem}`);
+    replacement = reload.withDefaults(values, config, reloadEvents(agent, service));
+    if (replacement === undefined) return;
+    log.info('the settings of the cluster (FelixConfiguration) have changed');
+    over.abort();
+  });
   const next = reload.next(config, reloadEvents(agent, service), signal);
   void next.finally(() => over.abort());
   try {
@@ -157,7 +166,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
     await guarded.close();
     await flows.close();
   }
-  return stop.aborted ? undefined : next;
+  return stop.aborted ? undefined : (replacement ?? next);
 }
 
 function reloadEvents({ state }: Agent, { log, supervised }: Service): ReloadEvents {
