@@ -62,6 +62,7 @@ export function calicoResources(version: string): readonly ServedResource[] {
     networksets: ['NetworkSet', 'namespaced'],
     globalnetworksets: ['GlobalNetworkSet', 'cluster'],
     hostendpoints: ['HostEndpoint', 'cluster'],
+    felixconfigurations: ['FelixConfiguration', 'cluster'],
   });
 }
 
