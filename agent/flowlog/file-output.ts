@@ -30,14 +30,10 @@ export function openFileOutput(options: FileOutputOptions): FlowOutput {
     maxItems: MAX_WAITING,
     maxBatch: MAX_BATCH,
     deliver: async (batch) => {
-      try {
-        await file.append(batch.map((record) => `${JSON.stringify(record)}\n`).join(''));
-        teller.succeed();
-        return batch.length;
-      } catch (error) {
-        teller.fail((error as Error).message);
-        return 0;
-      }
+      const lines = batch.map((record) => `${JSON.stringify(record)}\n`);
+      const written = await appendMost(file, lines, teller);
+      if (written === batch.length) teller.succeed();
+      return written;
     },
   });
   return {
@@ -49,6 +45,28 @@ export function openFileOutput(options: FileOutputOptions): FlowOutput {
       await file.close();
     },
   };
+}
+
+/** All lines at once; where that fails, as many as there is room for. */
+async function appendMost(
+  file: RotatedFile,
+  lines: readonly string[],
+  teller: TroubleTeller,
+): Promise<number> {
+  try {
+    await file.append(lines.join(''));
+    return lines.length;
+  } catch (error) {
+    teller.fail((error as Error).message);
+  }
+  for (const [index, line] of lines.entries()) {
+    try {
+      await file.append(line);
+    } catch {
+      return index;
+    }
+  }
+  return lines.length;
 }
 
 class RotatedFile {

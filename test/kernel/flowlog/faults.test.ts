@@ -1,0 +1,160 @@
+/** What goes wrong around flow logs: the agent restarts, endpoints go, a disk is full, a collector is down. Enforcement goes on. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FlowRecord } from '../../../agent/flowlog/record.ts';
+import { FlowBench } from '../../support/flow-bench.ts';
+import { globalPolicy, packetOf, podObject } from '../../support/kernel-node.ts';
+import type { PodSpec } from '../../support/kernel-node.ts';
+import { kernelTest } from '../../support/needs.ts';
+import { requireSystemTool } from '../../support/tools.ts';
+
+const WEB: PodSpec = { name: 'web', addresses: ['10.0.0.1'] };
+const DB: PodSpec = { name: 'db', addresses: ['10.0.0.2'] };
+const NEEDS = ['netns', 'cc', 'addon'] as const;
+
+/** `db` is reached on port 80 only; everything else is denied by rule 0. */
+const denyPolicy = (name: string): object =>
+  globalPolicy(name, {
+    selector: "app == 'db'",
+    ingress: [
+      { action: 'Deny', protocol: 'TCP', destination: { notPorts: [80] } },
+      { action: 'Allow' },
+    ],
+  });
+
+const to = (dport: number): { from: string; to: string; dport: number } => ({
+  from: '10.0.0.1',
+  to: '10.0.0.2',
+  dport,
+});
+
+const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } };
+
+/** Of the policies that decided; '' where none is named. */
+const names = (records: readonly FlowRecord[]): string[] =>
+  records.map(({ policy }) => policy?.name ?? '').sort((a, b) => (a < b ? -1 : 1));
+
+kernelTest(
+  'rule ids from before a restart are named, and never as something else',
+  [...NEEDS, 'nft'],
+  async (t) => {
+    await FlowBench.with([WEB, DB], [denyPolicy('before')], async (bench) => {
+      const first = await bench.start();
+      t.false(await bench.send('web', to(81)));
+      const [record] = await bench.recorded(1);
+      t.is(record?.policy?.name, 'before');
+      await first.stop('SIGKILL');
+      bench.write('all.json', [namespace, ...[WEB, DB].map(podObject), denyPolicy('after')]);
+      await bench.start();
+      t.false(await bench.send('web', to(82)));
+      const [now] = await bench.recorded(1, '--port', '82');
+      t.is(now?.policy?.name, 'after');
+      // What a rule that is still on its way out would log.
+      const chain = `type filter hook prerouting priority -400;\ntcp dport 83 log prefix "${record?.ruleId}" group 5\ntcp dport 84 log prefix "Di/gnp/after/0#0000000000" group 5`;
+      const rules = `table inet late {\nchain c {\n${chain}\n}\n}\n`;
+      await bench.fabric.router.run(requireSystemTool('nft'), ['-f', '-'], rules);
+      await bench.send('web', to(83));
+      await bench.send('web', to(84));
+      const late = await bench.recorded(2, '--port', '83');
+      t.deepEqual(names(late), ['after', 'before']);
+      const forged = await bench.recorded(2, '--port', '84');
+      t.deepEqual(names(forged), ['', 'after']);
+    });
+  },
+);
+
+kernelTest('a flow of an endpoint that is gone names it', NEEDS, async (t) => {
+  await FlowBench.with([WEB, DB], [denyPolicy('p')], async (bench) => {
+    const agent = await bench.start({ PICKET_FLOW_LOG_FLUSH_SECONDS: '4' });
+    t.false(await bench.send('web', to(81)));
+    const lines = agent.log().length;
+    bench.write('all.json', [namespace, podObject(DB), denyPolicy('p')]);
+    await agent.logged(/^applied/, lines);
+    const [record] = await bench.recorded(1);
+    t.like(record?.src, { kind: 'pod', name: 'web', ip: '10.0.0.1' });
+  });
+});
+
+const lines = (path: string): FlowRecord[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as FlowRecord);
+
+kernelTest(
+  'a full disk costs records of the file, whole lines only, and nothing else',
+  [...NEEDS, 'root'],
+  async (t) => {
+    await FlowBench.with([WEB, DB], [denyPolicy('p')], async (bench) => {
+      const disk = join(bench.folder, 'disk');
+      mkdirSync(disk);
+      const mount = requireSystemTool('mount');
+      execFileSync(mount, ['-t', 'tmpfs', '-o', 'size=32k', 'none', disk]);
+      try {
+        const agent = await bench.start({
+          PICKET_FLOW_LOG_OUTPUTS: 'file',
+          PICKET_FLOW_LOG_FILE: join(disk, 'flows.jsonl'),
+          PICKET_FLOW_LOG_RATE: '0',
+        });
+        for (const round of [0, 1, 2]) {
+          const probes = Array.from({ length: 60 }, (_, index) => ({
+            from: 'web',
+            packet: packetOf(to(1_000 + round * 100 + index)),
+          }));
+          const arrived = await bench.fabric.probe(probes);
+          t.false(arrived.includes(true));
+          await bench.recorded((round + 1) * 60);
+        }
+        await agent.logged(/flow log file .*ENOSPC.*records are lost/);
+        t.true(await bench.send('web', to(80)));
+        t.false(await bench.send('web', to(81)));
+        const written = lines(join(disk, 'flows.jsonl')).length;
+        t.true(written > 0 && written < 180, String(written));
+        await agent.stop();
+      } finally {
+        execFileSync(requireSystemTool('umount'), ['-l', disk]);
+      }
+    });
+  },
+);
+
+kernelTest('a collector that is down is told once, and holds nothing up', NEEDS, async (t) => {
+  await FlowBench.with([WEB, DB], [denyPolicy('p')], async (bench) => {
+    const agent = await bench.start({
+      PICKET_FLOW_LOG_OUTPUTS: 'otlp,stdout',
+      PICKET_FLOW_LOG_OTLP_ENDPOINT: 'http://127.0.0.1:9',
+    });
+    t.false(await bench.send('web', to(81)));
+    await agent.logged(/flow log collector .*records are lost/);
+    t.false(await bench.send('web', to(82)));
+    await bench.recorded(2);
+    const told = agent.log().filter(({ msg }) => /collector/.test(msg ?? ''));
+    t.is(told.length, 1);
+    const { exitCode } = await agent.stop();
+    t.is(exitCode, 0);
+    const onStdout = agent.log().filter((line) => line['schema'] === 'picket.flow/v1');
+    t.is(onStdout.length, 2);
+  });
+});
+
+kernelTest('who follows gets every record; a filter that is wrong is said', NEEDS, async (t) => {
+  await FlowBench.with([WEB, DB], [denyPolicy('p')], async (bench) => {
+    const agent = await bench.start();
+    t.false(await bench.send('web', to(81)));
+    await bench.recorded(1);
+    const following = bench.flows('--follow', '-o', 'json', '--to', 'shop/db');
+    t.false(await bench.send('web', to(82)));
+    await bench.recorded(2);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await agent.stop();
+    const { stdout, stderr, exitCode } = await following;
+    const ports = stdout
+      .split('\n')
+      .filter((line) => line.includes('"schema"'))
+      .map((line) => (JSON.parse(line) as FlowRecord).dst.port);
+    t.deepEqual(ports, [81, 82]);
+    t.is(exitCode, 1);
+    t.regex(stderr, /the agent/);
+  });
+});
