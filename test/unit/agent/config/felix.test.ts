@@ -1,10 +1,12 @@
 /** Calico's settings as defaults of ours: which object counts, and what its fields become. */
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { FELIX_PARAMETERS, felixDefaults } from '../../../../agent/config/felix.ts';
 import { printConfigIssue, resolveConfig } from '../../../../agent/config/config.ts';
 import { CONFIG_NAMES } from '../../../../agent/config/keys.ts';
 import type { FelixConfiguration } from '../../../../compiler/model/cluster.ts';
 import { parseResource } from '../../../../compiler/model/parse/resource.ts';
+import { projectPath } from '../../../support/tools.ts';
 
 interface Written {
   readonly name: string;
@@ -168,4 +170,11 @@ test('every row is a key of ours or says why not', (t) => {
     if ('key' in row) t.true((CONFIG_NAMES as readonly string[]).includes(row.key), name);
     else t.not(row.ignored, '');
   }
+});
+
+test('the README says of each row what it is here', (t) => {
+  const readme = readFileSync(projectPath('README.md'), 'utf8');
+  const [table = ''] = /\| Felix parameter[^]*?\n\n/.exec(readme) ?? [];
+  const named = new Set((table.match(/\w+/g) ?? []).map((word) => word.toLowerCase()));
+  for (const name of Object.keys(FELIX_PARAMETERS)) t.true(named.has(name), name);
 });
