@@ -16,6 +16,8 @@ import { configOption, netnsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
 import { printJson, printLine } from './report.ts';
 import { loadSettings } from './settings.ts';
+import { printAlarms, printOrigin, readStanding } from './standing.ts';
+import type { Standing } from './standing.ts';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -30,8 +32,9 @@ export function statusCommand(): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 in sync and nothing is wrong; 4 enforcing, but degraded: see the lines with "!"; 1 no agent is running, or it
-            cannot be asked. Without an agent the kernel enforces what it has; the message says whether that is anything.
+Exit codes: 0 in sync and nothing is wrong; 4 enforcing, but degraded: see the lines with "!" and "***"; 1 no agent is
+            running, or it cannot be asked, or picket panic-open has opened everything. Without an agent the kernel enforces
+            what it has; the message says whether that is anything.
 
 Examples:
   picket status
@@ -44,35 +47,41 @@ Examples:
 
 async function status(options: ConfiguredOptions): Promise<number> {
   const config = loadSettings(options, []);
+  const standing = readStanding(config);
+  const alarms = printAlarms(standing);
   try {
     // The agent answers with what `readStatus` makes, in the same version of this program.
     const found = (await askAgent(socketOf(config), STATUS_PATH)) as Status;
-    if (options.output === 'json') printJson({ running: true, ...found });
-    else for (const line of printStatus(found)) printLine(line);
-    return found.state === 'in-sync' && found.problems.length === 0 ? EXIT.good : EXIT.degraded;
+    if (options.output === 'json') printJson({ running: true, ...found, standing });
+    else for (const line of [...alarms, ...printStatus(found)]) printLine(line);
+    if (standing.panicOpen !== undefined) return EXIT.failed;
+    const isGood = found.state === 'in-sync' && found.problems.length + alarms.length === 0;
+    return isGood ? EXIT.good : EXIT.degraded;
   } catch (error) {
     if (!(error instanceof ControlError)) throw error;
-    return withoutAgent(config, error, options);
+    return withoutAgent(config, standing, error, options);
   }
 }
 
 async function withoutAgent(
   config: Config,
+  standing: Standing,
   { message, fault }: ControlError,
   { output }: ConfiguredOptions,
 ): Promise<number> {
   const pid = await runningAgent(config.netns);
   const kernel = await readKernel(config.netns);
   if (output === 'json') {
-    printJson({ running: pid !== undefined, pid, error: message, fault, kernel });
+    printJson({ running: pid !== undefined, pid, error: message, fault, kernel, standing });
     return EXIT.failed;
   }
   const head =
     pid === undefined
       ? `NOT RUNNING: ${message}`
       : `an agent is running (process ${pid}), but cannot be asked: ${message}`;
-  printLine(head);
+  for (const line of [...printAlarms(standing), head]) printLine(line);
   printLine(`  kernel: ${printKernel(kernel)}`);
+  if (kernel.state === 'enforcing') printLine(`  rules:  ${printOrigin(standing, Date.now())}`);
   return EXIT.failed;
 }
 

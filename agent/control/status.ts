@@ -143,6 +143,7 @@ function problemsOf(
   if (unsynced.length > 0) {
     problems.push(`not complete yet: ${unsynced.join(', ')}; what was enforced before stays`);
   } else if (!isLoaded(state)) problems.push('no object yet; what was enforced before stays');
+  if (state.held !== undefined) problems.push(`not applied: ${state.held}`);
   if (state.configurationError !== undefined) {
     problems.push(
       `the changed configuration is wrong, the one before is in use: ${state.configurationError}`,

@@ -88,6 +88,9 @@ process.once('exit', () => rmSync(HOME, { recursive: true, force: true }));
 export const DIRECTORIES = {
   PICKET_RUN_DIRECTORY: join(HOME, 'run'),
   PICKET_STATE_DIRECTORY: join(HOME, 'state'),
+  // Ports are the machine's: tests that want them say which.
+  PICKET_HEALTH_ADDRESS: '',
+  PICKET_METRICS_ADDRESS: '',
 } as const;
 
 export class Bench {
