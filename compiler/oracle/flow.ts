@@ -56,10 +56,10 @@ const FORWARDED: readonly Judge[] = [
 
 export function evaluateFlow(world: World, flow: Flow): FlowDecision {
   const stages: FlowStage[] = [];
-  for (const judges of legsOf(flow)) {
+  for (const leg of legsOf(flow)) {
     // Marks and connection tracking of what leaves do not outlive the way over `lo`.
-    let way: Way = { world, flow, isAcceptedEarlier: false, isUntracked: false };
-    for (const judge of judges) {
+    let way: Way = { world, flow: leg.flow, isAcceptedEarlier: false, isUntracked: false };
+    for (const judge of leg.judges) {
       const stage = judge(way);
       if (stage === undefined) continue;
       stages.push(stage);
@@ -76,11 +76,23 @@ export function evaluateFlow(world: World, flow: Flow): FlowDecision {
   return { verdict: 'allow', stages };
 }
 
-function legsOf({ from, to }: Flow): readonly (readonly Judge[])[] {
-  if (from.kind !== 'host') return [[...ARRIVING, ...(to.kind === 'host' ? TO_HOST : FORWARDED)]];
-  return to.kind === 'host'
-    ? [FROM_HOST, [...ARRIVING, ...TO_HOST]]
-    : [[...FROM_HOST, judgeToWorkload]];
+interface Leg {
+  readonly flow: Flow;
+  readonly judges: readonly Judge[];
+}
+
+function legsOf(flow: Flow): readonly Leg[] {
+  const { from, to } = flow;
+  if (from.kind !== 'host') {
+    return [{ flow, judges: [...ARRIVING, ...(to.kind === 'host' ? TO_HOST : FORWARDED)] }];
+  }
+  if (to.kind !== 'host') return [{ flow, judges: [...FROM_HOST, judgeToWorkload] }];
+  // What arrives by `lo` has been translated where it was sent.
+  const arriving = { ...flow, before: undefined };
+  return [
+    { flow, judges: FROM_HOST },
+    { flow: arriving, judges: [...ARRIVING, ...TO_HOST] },
+  ];
 }
 
 /** Only a rule's Allow counts: a failsafe ends nothing but its own stage (section 6.1). */

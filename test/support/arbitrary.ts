@@ -21,6 +21,7 @@ import type { Policy } from '../../compiler/model/policy.ts';
 import { arbitraryLabels, arbitraryPolicies, arbitraryRules } from './arbitrary-policy.ts';
 import {
   ADDRESSES,
+  HOST_INTERFACES,
   LABEL_VALUES,
   NAMESPACES,
   NETS,
@@ -60,7 +61,7 @@ export const arbitraryResources: Arbitrary<readonly Resource[]> = fc
       maxLength: 8,
       selector: (endpoint) => endpoint.id,
     }),
-    fc.array(arbitraryHostEndpoint(), { maxLength: 1 }),
+    fc.uniqueArray(arbitraryHostEndpoint(), { maxLength: 4, selector: (host) => host.name }),
     fc.uniqueArray(arbitraryNetworkSet(), { maxLength: 3, selector: (set) => set.name }),
     fc.uniqueArray(arbitraryTier(), { maxLength: 4, selector: (tier) => tier.name }),
     arbitraryPolicies({ maxLength: 9 }),
@@ -159,17 +160,27 @@ function arbitraryNamedPort(): Arbitrary<NamedPort> {
   });
 }
 
+/** Named, found by address, wildcards; most of them shadow one another. */
 function arbitraryHostEndpoint(): Arbitrary<HostEndpoint> {
+  const own = HOST_INTERFACES.flatMap((each) => each.own).map(address);
   return fc.record({
     kind: fc.constant('HostEndpoint'),
-    name: fc.constant('host'),
-    node: fc.constantFrom(...NODES),
+    name: fc.constantFrom('a', 'b', 'c', 'host'),
+    node: fc.constantFrom(NODES[0], NODES[0], NODES[0], NODES[1]),
     labels: arbitraryLabels,
-    interfaceName: fc.constant(undefined),
-    expectedIPs: fc.array(fc.constantFrom(...ADDRESS_POOL[4], ...ADDRESS_POOL[6]), {
+    interfaceName: fc.constantFrom(undefined, undefined, '*', '*', 'eth0', 'eth1', 'eth2', 'lo'),
+    expectedIPs: fc.array(fc.constantFrom(...own, ...own, ...ADDRESS_POOL[4], ...ADDRESS_POOL[6]), {
       maxLength: 2,
     }),
-    profiles: fc.constant(['projectcalico-default-allow']),
+    profiles: fc.array(
+      fc.constantFrom(
+        'projectcalico-default-allow',
+        'projectcalico-default-allow',
+        'custom',
+        'missing',
+      ),
+      { maxLength: 2 },
+    ),
     ports: fc.array(arbitraryNamedPort(), { maxLength: 2 }),
   });
 }

@@ -6,24 +6,31 @@ import { memberKey } from '../../compiler/calc/member-sets.ts';
 import type {
   CalcChanges,
   Member,
+  ResolvedDirection,
   ResolvedEndpoint,
+  ResolvedHostEndpoint,
   ResolvedPolicy,
   SetDelta,
 } from '../../compiler/calc/resolved.ts';
 import type { MemberOf } from '../../compiler/ir/eval.ts';
-import type { IrPolicy, IrProgram } from '../../compiler/ir/ir.ts';
-import { lowerPolicy } from '../../compiler/ir/lower.ts';
+import type { IrProgram } from '../../compiler/ir/ir.ts';
+import { lowerProgram } from '../../compiler/ir/program.ts';
 import { cidrContains } from '../../compiler/model/ip.ts';
 import type { Family } from '../../compiler/model/ip.ts';
 import type { Direction } from '../../compiler/model/policy.ts';
 
+/** The four lists of specification section 3.4, point 2. */
+export type HostList = 'normal' | 'forward' | 'pre-dnat' | 'untracked';
+
 export class Calculated {
   readonly endpoints = new Map<string, ResolvedEndpoint>();
+  readonly hostEndpoints = new Map<string, ResolvedHostEndpoint>();
   readonly #policies = new Map<string, ResolvedPolicy>();
   readonly #sets = new Map<string, Map<string, Member>>();
 
   apply(changes: CalcChanges): void {
     applyAll(this.endpoints, changes.endpoints);
+    applyAll(this.hostEndpoints, changes.hostEndpoints);
     applyAll(this.#policies, changes.policies);
     for (const [id, delta] of changes.sets) {
       if (delta === undefined) this.#sets.delete(id);
@@ -34,15 +41,30 @@ export class Calculated {
   /** Throws when the endpoint, a policy or a profile it names is not there. */
   programOf(endpointId: string, direction: Direction, family: Family): IrProgram {
     const endpoint = known(this.endpoints, endpointId);
-    const lower = (id: string): IrPolicy =>
-      lowerPolicy(known(this.#policies, id), direction, family);
-    const { tiers, profiles } = endpoint[direction];
-    return {
-      direction,
-      family,
-      tiers: tiers.map(({ name, end, policies }) => ({ name, end, policies: policies.map(lower) })),
-      profiles: profiles.map(lower),
+    return this.#lower(endpoint[direction], direction, family);
+  }
+
+  /** Of one list of a host endpoint's policies; `undefined` where it has none that counts. Only `normal` ends in profiles. */
+  hostProgramOf(
+    name: string,
+    list: HostList,
+    direction: Direction,
+    family: Family,
+  ): IrProgram | undefined {
+    const { normal, forward, preDnat, untracked } = known(this.hostEndpoints, name);
+    if (list === 'normal') return this.#lower(normal[direction], direction, family);
+    const early = direction === 'ingress' ? preDnat : [];
+    const tiers = {
+      forward: forward?.[direction],
+      'pre-dnat': early,
+      untracked: untracked[direction],
     };
+    const own = tiers[list];
+    return own && this.#lower({ tiers: own, profiles: [] }, direction, family);
+  }
+
+  #lower(resolved: ResolvedDirection, direction: Direction, family: Family): IrProgram {
+    return lowerProgram(resolved, (id) => this.#policies.get(id), direction, family);
   }
 
   /** Throws when a program asks for a set that is not there. */

@@ -57,3 +57,10 @@ export const PORTS = [0, 53, 80, 81, 65_535] as const;
 
 /** TCP, UDP, SCTP, ICMP, ICMPv6, UDP-Lite, GRE, IPIP. */
 export const PROTOCOLS = [6, 17, 132, 1, 58, 136, 47, 4] as const;
+
+/** The host's interfaces: its own addresses there, and who else is behind. Interfaces that random host endpoints name. */
+export const HOST_INTERFACES = [
+  { name: 'eth0', own: ['192.168.0.1', '2001:db8::1'], behind: ['203.0.113.9', '2001:db8:9::9'] },
+  { name: 'eth1', own: ['192.168.1.1', 'fd99::1'], behind: ['198.51.100.7', '2001:db8:2::7'] },
+  { name: 'eth2', own: [], behind: ['198.51.200.7', '2001:db8:3::7'] },
+] as const;

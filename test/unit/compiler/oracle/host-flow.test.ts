@@ -250,6 +250,24 @@ const ROWS: readonly Row[] = [
     out: 'output@lo:allow:gnp/out[0] input@lo:deny:no-profile',
   },
   {
+    name: 'what arrives by lo has been translated where it was sent',
+    in: [
+      hostEndpointOf('lo', {
+        interfaceName: 'lo',
+        labels: { role: 'host' },
+        profiles: ALL.profiles,
+      }),
+      preDnat('pre', { ingress: [rule('deny', to(80))] }),
+    ],
+    from: HOST,
+    to: HOST,
+    inInterface: 'lo',
+    outInterface: 'lo',
+    packet: packet('127.0.0.1', '127.0.0.1', 8080),
+    before: { packet: packet('127.0.0.1', '10.96.0.1', 80), outInterface: 'eth0' },
+    out: 'post-dnat@lo:allow:pro/projectcalico-default-allow[0] pre-dnat@lo:allow:undecided input@lo:allow:pro/projectcalico-default-allow[0]',
+  },
+  {
     name: '1.6: interfaces of workloads are never found by name',
     in: [hostEndpointOf('tap', { interfaceName: 'tap1' })],
     ...ARRIVING,
