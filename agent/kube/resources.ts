@@ -69,7 +69,6 @@ function calico(version: string): readonly ApiResource[] {
     ['networksets', 'NetworkSet'],
     ['globalnetworksets', 'GlobalNetworkSet'],
     ['hostendpoints', 'HostEndpoint'],
-    ['felixconfigurations', 'FelixConfiguration'],
     // Calico's own API server shows pods and namespaces under these names; those are made from pods and namespaces here.
     ['workloadendpoints', 'WorkloadEndpoint', { isNeeded: false }],
     ['profiles', 'Profile', { isNeeded: false }],
