@@ -28,14 +28,17 @@ const PRINT_VALUES: FieldTable<PrintValue> = {
   icmp: (value) => `${value >> 8n}/${value & 0xffn}`,
 };
 
-/** Layout: `program`, `tier` lines, `policy` below, numbered rules below those; then `profiles`. */
-export function printProgram(program: IrProgram): string {
+/**
+ * Layout: `program`, `tier` lines, `policy` below, numbered rules below those; then `profiles`, or what becomes of packets that no tier
+ * decides.
+ */
+export function printProgram(program: IrProgram, isDecided = true): string {
   const lines = [`program ${program.direction} ipv${program.family}`];
   for (const tier of program.tiers) {
     lines.push(`  tier ${tier.name} (end: ${tier.end})`);
     for (const policy of tier.policies) lines.push(...printPolicyLines(policy, '    '));
   }
-  lines.push('  profiles');
+  lines.push(isDecided ? '  profiles' : '  undecided: goes on');
   for (const profile of program.profiles) lines.push(...printPolicyLines(profile, '    '));
   return `${lines.join('\n')}\n`;
 }

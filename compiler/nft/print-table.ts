@@ -1,18 +1,16 @@
 /** The desired table as text for people and goldens: sets with their elements, then chains in libnftnl notation, sorted by name. */
-import { endpointChain } from './names.ts';
 import { printAddress } from '../model/ip.ts';
 import { printChain } from './print.ts';
 import type { DataType, KeyPart, NftChain, NftElement, NftSet, Verdict } from './program.ts';
 import type { Table } from './table.ts';
 
-/** `endpoints`: only what their chains lead to; `undefined` = everything. */
-export function printTable(table: Table, endpoints?: readonly string[]): string {
-  const chains =
-    endpoints === undefined ? [...table.chains.desired.keys()] : reach(table, endpoints);
+/** `roots`: only these chains and what they lead to; `undefined` = everything. */
+export function printTable(table: Table, roots?: readonly string[]): string {
+  const chains = roots === undefined ? [...table.chains.desired.keys()] : reach(table, roots);
   const wanted = chains.sort().flatMap((name) => table.chains.desired.get(name) ?? []);
   const used = new Set(wanted.flatMap(setsOf));
   const sets = [...table.sets.desired.values()]
-    .filter(({ name }) => endpoints === undefined || used.has(name))
+    .filter(({ name }) => roots === undefined || used.has(name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
     ...sets.map((set) => printSetContents(set, table.elementsOf(set.name))),
@@ -20,11 +18,8 @@ export function printTable(table: Table, endpoints?: readonly string[]): string 
   ].join('\n');
 }
 
-/** Chains that the endpoints' own chains lead to. */
-function reach(table: Table, endpoints: readonly string[]): string[] {
-  const names = new Set(
-    endpoints.flatMap((id) => [endpointChain('ingress', id), endpointChain('egress', id)]),
-  );
+function reach(table: Table, roots: readonly string[]): string[] {
+  const names = new Set(roots);
   for (const name of names) {
     for (const rule of table.chains.desired.get(name)?.rules ?? []) {
       for (const expr of rule.exprs) {
