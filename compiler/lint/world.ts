@@ -33,6 +33,7 @@ export interface Keyed<T> {
 export class LintWorld {
   readonly policies: readonly Keyed<Policy>[];
   readonly workloads: readonly Keyed<WorkloadEndpoint>[];
+  readonly hosts: readonly Keyed<HostEndpoint>[];
   /** By name, the built-in ones included. */
   readonly tiers: ReadonlyMap<string, Tier>;
   /** Keys of Tier objects, by name. */
@@ -55,9 +56,9 @@ export class LintWorld {
     this.tiers = byName([...BUILT_IN_TIERS, ...tiers.map(({ value }) => value)]);
     const profiles = pick(sorted, 'Profile').map(({ value }) => value);
     this.profiles = byName([...BUILT_IN_PROFILES, ...profiles]);
-    const hosts = pick(sorted, 'HostEndpoint');
-    const items = [...this.workloads, ...hosts, ...pick(sorted, 'NetworkSet')];
-    this.hasEndpoints = this.workloads.length + hosts.length > 0;
+    this.hosts = pick(sorted, 'HostEndpoint');
+    const items = [...this.workloads, ...this.hosts, ...pick(sorted, 'NetworkSet')];
+    this.hasEndpoints = this.workloads.length + this.hosts.length > 0;
     this.#items = new Map(items.map(({ key, value }) => [key, value]));
     for (const { name, labelsToApply } of this.profiles.values()) {
       this.#index.setParent(name, labelsToApply);

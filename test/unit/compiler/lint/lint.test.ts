@@ -6,10 +6,12 @@ import type { Resource } from '../../../../compiler/model/cluster.ts';
 import { keyOf } from '../../../support/keys.ts';
 import { sel } from '../../../support/selectors.ts';
 import {
+  NODE,
   TCP,
   UDP,
   entity,
   hostEndpoint,
+  hostEndpointOf,
   named,
   namespace,
   networkSet,
@@ -321,6 +323,33 @@ const ROWS: readonly Row[] = [
     ],
     out: [
       'address-shared wep/shop/web status.podIP: 10.0.0.1 is also the address of shop/newer, which is newer or comes first by name: only that one is known by it, and this one cannot send from it',
+    ],
+  },
+  {
+    name: 'two host endpoints of one interface; another node and found by address are no rivals',
+    in: [
+      ...BASE,
+      hostEndpointOf('b', { interfaceName: 'eth0' }),
+      hostEndpointOf('a', { interfaceName: 'eth0' }),
+      hostEndpointOf('c', { interfaceName: 'eth0', node: 'elsewhere' }),
+      hostEndpoint('d', ['192.0.2.1']),
+      hostEndpoint('e', ['192.0.2.1']),
+    ],
+    out: [
+      `host-endpoint-shadowed HostEndpoint//b spec.interfaceName: interface "eth0" of node ${NODE} has the host endpoint "a", the lowest name: this one governs nothing`,
+    ],
+  },
+  {
+    name: 'untracked policy for *',
+    in: [
+      ...BASE,
+      hostEndpointOf('all', { interfaceName: '*', labels: { role: 'node' } }),
+      hostEndpointOf('nic', { interfaceName: 'eth0', labels: { role: 'nic' } }),
+      policy('some', { selector: sel("role == 'node'"), doNotTrack: true }),
+      policy('other', { selector: sel("role == 'nic'"), doNotTrack: true }),
+    ],
+    out: [
+      'untracked-on-wildcard gnp/some spec.doNotTrack: untracked policy is not applied to the host endpoint "all", which has interface "*": name the interface there',
     ],
   },
 ];
