@@ -183,6 +183,7 @@ function printReport(
   const leftMs = options.waiting && timeLeft(options.waiting);
   const counts = {
     endpoints: engine.endpoints().length,
+    hostEndpoints: engine.hostEndpoints().length,
     chains: engine.table.chains.desired.size,
     sets: engine.table.sets.desired.size,
   };
@@ -220,12 +221,15 @@ function timeLeft({ header }: PendingSnapshot): number {
 
 function describe(
   report: ApplyReport,
-  counts: { endpoints: number; chains: number; sets: number },
+  counts: { endpoints: number; hostEndpoints: number; chains: number; sets: number },
   node: string,
 ): string {
   const operations = Object.values(report.operations).reduce((sum, count) => sum + count, 0);
   const transactions = `${report.transactions} transaction${report.transactions === 1 ? '' : 's'}`;
-  const governed = `${counts.endpoints} endpoint${counts.endpoints === 1 ? '' : 's'} of node ${node}`;
+  const endpoints = `${counts.endpoints} endpoint${counts.endpoints === 1 ? '' : 's'}`;
+  const hosts = counts.hostEndpoints;
+  const also = hosts === 0 ? '' : ` and ${hosts} host endpoint${hosts === 1 ? '' : 's'}`;
+  const governed = `${endpoints}${also} of node ${node}`;
   return operations === 0
     ? `unchanged: ${governed}, ${counts.chains} chains, ${counts.sets} sets are in the kernel already`
     : `applied: ${governed}, ${counts.chains} chains, ${counts.sets} sets; ${operations} operations in ${transactions}`;

@@ -16,16 +16,23 @@ export interface Readiness {
 
 const STAYS = 'what was in force stays';
 
-/** `endpoints` = governed here; `uptimeMs` since the agent began. */
-export function readinessOf(state: AgentState, endpoints: number, uptimeMs: number): Readiness {
-  const { isUp, status } = conditionOf(state, endpoints, uptimeMs);
+/** What is governed here. */
+export interface Governed {
+  readonly workloads: number;
+  readonly hostEndpoints: number;
+}
+
+/** `uptimeMs` since the agent began. */
+export function readinessOf(state: AgentState, governed: Governed, uptimeMs: number): Readiness {
+  const { isUp, status } = conditionOf(state, governed, uptimeMs);
   const { configurationError } = state;
   if (configurationError === undefined) return { isUp, status };
   return { isUp, status: `NOT reloaded: ${configurationError}; ${status}` };
 }
 
-function conditionOf(state: AgentState, endpoints: number, uptimeMs: number): Readiness {
-  const { sources, lastError, quarantined } = state;
+function conditionOf(state: AgentState, governed: Governed, uptimeMs: number): Readiness {
+  const { sources, lastError, quarantined, held } = state;
+  if (held !== undefined) return { isUp: true, status: `held, ${STAYS}: ${held}` };
   if (lastError !== undefined) {
     return { isUp: true, status: `not applied, ${STAYS}: ${lastError}` };
   }
@@ -46,7 +53,18 @@ function conditionOf(state: AgentState, endpoints: number, uptimeMs: number): Re
       ? []
       : [`${count(quarantined.length, 'object')} refused by the kernel, closed meanwhile`]),
   ];
-  return { isUp: true, status: ['in sync', count(endpoints, 'endpoint'), ...notes].join(', ') };
+  return { isUp: true, status: ['in sync', printGoverned(governed), ...notes].join(', ') };
+}
+
+/** Whoever gave an endpoint the name of another node has to see it. */
+function printGoverned({ workloads, hostEndpoints }: Governed): string {
+  if (workloads + hostEndpoints === 0)
+    return 'but no endpoint is of this node: nothing is governed';
+  const parts = [
+    ...(hostEndpoints === 0 ? [] : [count(hostEndpoints, 'host endpoint')]),
+    ...(workloads === 0 ? [] : [count(workloads, 'workload')]),
+  ];
+  return parts.join(', ');
 }
 
 function count(number: number, noun: string): string {

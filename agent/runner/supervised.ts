@@ -50,7 +50,7 @@ export class Supervised {
     this.#agent = agent;
     this.#startedMs = performance.now();
     this.#isUp = false;
-    for (const event of ['taken', 'applied', 'failed'] as const) {
+    for (const event of ['taken', 'applied', 'failed', 'held'] as const) {
       agent.events.on(event, () => this.look());
     }
     this.look();
@@ -68,8 +68,11 @@ export class Supervised {
     const agent = this.#agent;
     if (agent === undefined || this.#notifier === undefined) return;
     const nowMs = performance.now();
-    const endpoints = agent.engine.endpoints().length;
-    const { isUp, status } = readinessOf(agent.state, endpoints, nowMs - this.#startedMs);
+    const governed = {
+      workloads: agent.engine.endpoints().length,
+      hostEndpoints: agent.engine.hostEndpoints().length,
+    };
+    const { isUp, status } = readinessOf(agent.state, governed, nowMs - this.#startedMs);
     this.#tell(isUp, status);
     if (!this.#isUp) this.#send({ EXTEND_TIMEOUT_USEC: EXTEND_MS * 1000 });
     this.#keepAlive(agent, nowMs);

@@ -126,7 +126,7 @@ kernelTest(
   (t) =>
     withService({}, async (service, bench) => {
       const { configuration } = service.folders;
-      await service.said(/^READY=1\nSTATUS=in sync, 1 endpoint\n$/);
+      await service.said(/^READY=1\nSTATUS=in sync, 1 workload\n$/);
       t.deepEqual(await bench.policies(), ['first']);
 
       writeFileSync(join(configuration, 'policies/second.yaml'), policy('second'));

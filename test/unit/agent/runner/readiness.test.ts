@@ -2,6 +2,7 @@
 import test from 'ava';
 import { PATIENCE_MS, readinessOf } from '../../../../agent/runner/readiness.ts';
 import { newState } from '../../../../agent/runner/state.ts';
+import type { Governed } from '../../../../agent/runner/readiness.ts';
 import type { AgentState, SourceState } from '../../../../agent/runner/state.ts';
 
 const SYNCED: Partial<SourceState> = { isSynced: true, events: 3 };
@@ -18,6 +19,7 @@ interface Row {
   readonly disk: Partial<SourceState>;
   readonly state?: Partial<AgentState>;
   readonly uptimeMs?: number;
+  readonly governed?: Governed;
   readonly out: readonly [isUp: boolean, status: string];
 }
 
@@ -52,15 +54,35 @@ const ROWS: readonly Row[] = [
     state: { lastSyncMs: 1 },
     out: [true, 'applying'],
   },
-  { name: 'in sync', disk: SYNCED, state: { isInSync: true }, out: [true, 'in sync, 1 endpoint'] },
+  { name: 'in sync', disk: SYNCED, state: { isInSync: true }, out: [true, 'in sync, 1 workload'] },
   {
     name: 'in sync with what is right',
     disk: { ...SYNCED, issues: [ISSUE, ISSUE] },
     state: { isInSync: true, quarantined: ['gnp/a'] },
     out: [
       true,
-      'in sync, 1 endpoint, 2 files not right, 1 object refused by the kernel, closed meanwhile',
+      'in sync, 1 workload, 2 files not right, 1 object refused by the kernel, closed meanwhile',
     ],
+  },
+  {
+    name: 'in sync, on a host that is governed itself',
+    disk: SYNCED,
+    state: { isInSync: true },
+    governed: { workloads: 2, hostEndpoints: 1 },
+    out: [true, 'in sync, 1 host endpoint, 2 workloads'],
+  },
+  {
+    name: 'in sync with what is for other nodes',
+    disk: SYNCED,
+    state: { isInSync: true },
+    governed: { workloads: 0, hostEndpoints: 0 },
+    out: [true, 'in sync, but no endpoint is of this node: nothing is governed'],
+  },
+  {
+    name: 'held, until somebody decides',
+    disk: SYNCED,
+    state: { held: 'a change waits for picket confirm' },
+    out: [true, 'held, what was in force stays: a change waits for picket confirm'],
   },
   {
     name: 'the kernel refused',
@@ -72,7 +94,7 @@ const ROWS: readonly Row[] = [
     name: 'a configuration that is not used comes first',
     disk: SYNCED,
     state: { isInSync: true, configurationError: 'picket.yaml:1: nod: unknown key' },
-    out: [true, 'NOT reloaded: picket.yaml:1: nod: unknown key; in sync, 1 endpoint'],
+    out: [true, 'NOT reloaded: picket.yaml:1: nod: unknown key; in sync, 1 workload'],
   },
   {
     name: 'a configuration that is not used makes nothing up',
@@ -82,11 +104,13 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-for (const { name, disk, state, uptimeMs = 0, out } of ROWS) {
+const WEB: Governed = { workloads: 1, hostEndpoints: 0 };
+
+for (const { name, disk, state, uptimeMs = 0, governed = WEB, out } of ROWS) {
   test(name, (t) => {
     const fresh = newState(['disk'], 0);
     const sources = fresh.sources.map((source) => ({ ...source, ...disk }));
-    const { isUp, status } = readinessOf({ ...fresh, ...state, sources }, 1, uptimeMs);
+    const { isUp, status } = readinessOf({ ...fresh, ...state, sources }, governed, uptimeMs);
     t.deepEqual([isUp, status], out);
   });
 }

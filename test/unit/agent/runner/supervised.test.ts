@@ -44,7 +44,10 @@ function listen(watchdogMs?: number): Heard {
 
 function agent(stepMs = 0): Supervisable {
   const state = newState(['disk'], 0);
-  const engine = { endpoints: () => [] } as unknown as Supervisable['engine'];
+  const engine = {
+    endpoints: () => [1],
+    hostEndpoints: () => [],
+  } as unknown as Supervisable['engine'];
   return {
     state,
     engine,
@@ -62,7 +65,7 @@ function bringUp({ state }: Supervisable): void {
 }
 
 const WAITING = 'waiting for disk, what was in force stays';
-const IN_SYNC = 'in sync, 0 endpoints';
+const IN_SYNC = 'in sync, 1 workload';
 
 test('a start asks for time until it is up, and says each thing once', (t) => {
   const { supervised, take } = listen();
