@@ -1,5 +1,5 @@
 /** Questions of a command to the running agent: errors become those of the command line. */
-import { askAgent, ControlError } from '../control/client.ts';
+import { askAgent, ControlError, followAgent } from '../control/client.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
 import type { Config } from '../config/keys.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -22,6 +22,18 @@ export async function ask(
   } catch (error) {
     throw toCommandError(error, hint);
   }
+}
+
+/** All rows of a long answer. Throws CommandError. */
+export async function askRows(config: Config, path: string, hint: string): Promise<unknown[]> {
+  const rows: unknown[] = [];
+  const { signal } = new AbortController();
+  try {
+    for await (const row of followAgent(socketOf(config), path, {}, signal)) rows.push(row);
+  } catch (error) {
+    throw toCommandError(error, hint);
+  }
+  return rows;
 }
 
 /** As `ask` does; anything else than a ControlError is our own bug and goes on. */

@@ -1,30 +1,39 @@
-/** `picket explain`: who may reach whom, and which rule says so. From manifests: no kernel, no root. */
+/** `picket explain`: who may reach whom, and which rule says so. From manifests, without kernel and root, or by what the running agent has. */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { variableOf } from '../config/keys.ts';
 import { answer } from '../explain/answer.ts';
 import { answerToJson } from '../explain/json.ts';
 import { printAnswer } from '../explain/print.ts';
 import { readQuestion, SERVICE_FORMS } from '../explain/question.ts';
+import { readRecord } from '../explain/record-question.ts';
 import { CommandError, EXIT } from './exit.ts';
-import { configOption, manifestsOption, outputOption } from './options.ts';
+import { configOption, manifestsOption, netnsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
+import { loadRunningScene } from './live-scene.ts';
 import { printIssues, printJson, printLine } from './report.ts';
 import { judgeOption, liveOption, loadScene } from './scene.ts';
 import type { SceneFlags } from './scene.ts';
+import { loadSettings } from './settings.ts';
 
 export function explainCommand(): Command {
   return new Command('explain')
-    .summary('say which rule allows or denies a connection, without a kernel')
+    .summary('say which rule allows or denies a connection')
     .description(
-      'Judges a new connection by the manifests: egress at the sender, then ingress at the receiver, tier by tier and\n' +
+      'Judges a new connection by the manifests, or without --manifests by what the running agent has: egress at the sender, then ingress at the receiver, tier by tier and\n' +
         'policy by policy, down to the rule that decides and its line in the manifest; where no rule decides, it says who\n' +
         'selected the endpoint. At host endpoints stage by stage: untracked, pre-DNAT, forward, normal. IPv4 and IPv6 where\n' +
-        'both ends have them. Needs neither root nor a kernel.',
+        'both ends have them. With --manifests it needs neither root nor a kernel.',
     )
-    .argument('<src>', 'who connects: NAMESPACE/POD, an address, or host; ADDRESS@INTERFACE')
-    .argument('<dst>', 'to whom: NAMESPACE/POD, an address, or host; host@INTERFACE')
+    .argument(
+      '<src>',
+      'who connects: NAMESPACE/POD, an address, or host; ADDRESS@INTERFACE. Or a line of picket flows -o json, or - for one on standard input',
+    )
+    .argument('[dst]', 'to whom: NAMESPACE/POD, an address, or host; host@INTERFACE')
     .argument('[proto/port]', SERVICE_FORMS)
     .addOption(configOption())
     .addOption(manifestsOption())
+    .addOption(netnsOption())
     .addOption(judgeOption())
     .addOption(liveOption())
     .option('--via <address:port>', 'what the destination is before a service proxy replaces it')
@@ -39,6 +48,8 @@ it is taken from the addresses of HostEndpoints, and asked for where the answer 
 addresses from this machine.
 
 Examples:
+  picket explain shop/web shop/db tcp/5432
+  picket flows --verdict deny --last 1 -o json | picket explain -
   picket explain shop/web shop/db tcp/5432 --manifests policies
   picket explain 203.0.113.9 shop/web tcp/443 --manifests policies
   picket explain 203.0.113.9 host@eth0 tcp/22 --manifests policies --node vm --live
@@ -48,23 +59,56 @@ Examples:
 Exit codes: 0 allowed; 3 denied, for one IP family at least; 1 a name is unknown or nothing could be read; 2 usage.`,
     )
     .action(
-      async (src: string, dst: string, service: string | undefined, options: ExplainOptions) => {
-        process.exitCode = await explain({ src, dst, service }, options);
+      async (
+        src: string,
+        dst: string | undefined,
+        service: string | undefined,
+        options: ExplainOptions,
+      ) => {
+        process.exitCode = await explain(wordsOf(src, dst, service), options);
       },
     );
 }
 
-interface ExplainOptions extends ConfiguredOptions, SceneFlags {
+export interface ExplainOptions extends ConfiguredOptions, SceneFlags {
   readonly via: string | undefined;
 }
 
-interface Words {
+export interface Words {
   readonly src: string;
   readonly dst: string;
   readonly service: string | undefined;
 }
 
-async function explain({ src, dst, service }: Words, options: ExplainOptions): Promise<number> {
+/** Throws CommandError. */
+function wordsOf(src: string, dst: string | undefined, service: string | undefined): Words {
+  if (dst !== undefined) return { src, dst, service };
+  if (src !== '-' && !src.startsWith('{')) {
+    throw new CommandError(
+      `to whom? For example: picket explain ${src} shop/db tcp/5432`,
+      EXIT.usage,
+    );
+  }
+  const record = readRecord(src === '-' ? readFileSync(0, 'utf8') : src);
+  if ('wrong' in record) throw new CommandError(record.wrong, EXIT.usage);
+  return record.value;
+}
+
+/** Answers by what the running agent has unless files were named. Throws CommandError. */
+async function sceneFor(options: ExplainOptions): ReturnType<typeof loadScene> {
+  const { manifests, config: file, netns, node, live = false } = options;
+  if (manifests !== undefined || process.env[variableOf('manifests')] !== undefined) {
+    return loadScene(options);
+  }
+  const config = loadSettings({ config: file, netns, node: undefined, manifests }, []);
+  return { scene: await loadRunningScene(config, { node, live }), issues: [] };
+}
+
+/** The answer is printed. Throws CommandError. */
+export async function explain(
+  { src, dst, service }: Words,
+  options: ExplainOptions,
+): Promise<number> {
   if (service === undefined) {
     const message =
       `what does ${src} send to ${dst}? Policy is about protocols and ports, so say one after the names: ${SERVICE_FORMS}.\n` +
@@ -73,7 +117,7 @@ async function explain({ src, dst, service }: Words, options: ExplainOptions): P
   }
   const question = readQuestion(src, dst, service, options.via);
   if ('wrong' in question) throw new CommandError(question.wrong, EXIT.usage);
-  const { scene, issues } = await loadScene(options);
+  const { scene, issues } = await sceneFor(options);
   printIssues(issues, options.output);
   const answered = answer(scene, question.value);
   if ('wrong' in answered) throw new CommandError(answered.wrong);

@@ -21,6 +21,7 @@ import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
 import { testCommand } from './test.ts';
 import { waitCommand } from './wait.ts';
+import { whyCommand } from './why.ts';
 
 /** A tree of its own for each caller: commander keeps what it parsed. */
 export function program(): Command {
@@ -41,7 +42,7 @@ Start here:
   picket apply   … --confirm 60s, then picket confirm  enforce it, undone unless you can still say so
   picket run     --manifests DIR --node NAME           enforce it and follow changes
   picket status                                        what is enforced, how old is it, what is wrong?
-  picket explain NS/POD NS/POD tcp/80 --manifests DIR  who may, and which rule says so?
+  picket explain NS/POD NS/POD tcp/80 [--manifests DIR]  who may, and by which rule?
   picket flows   --follow                              who is being denied, and by which rule?
   picket test    FILE… --manifests DIR                 is everybody allowed and denied as expected?
   picket config  --print-default                       what can be configured?
@@ -57,6 +58,7 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
     getCommand(),
     waitCommand(),
     flowsCommand(),
+    whyCommand(),
     compileCommand(),
     lintCommand(),
     explainCommand(),

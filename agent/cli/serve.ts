@@ -19,6 +19,7 @@ import type { Condition } from '../obs/health.ts';
 import type { Log } from '../obs/log.ts';
 import { EXPOSITION_TYPE, printMetrics } from '../obs/metrics.ts';
 import type { Agent } from '../runner/agent.ts';
+import { oracleConfig } from './scene.ts';
 
 /** Lives as long as the process; the agents behind it change. */
 export class Served {
@@ -59,7 +60,8 @@ export class Served {
     flowLog: () => FlowLogCounts | undefined,
   ): Promise<void> {
     const { node, netns } = config;
-    this.#governing = { agent, node, netns, counters: this.#counters };
+    const oracle = oracleConfig(config);
+    this.#governing = { agent, node, netns, counters: this.#counters, oracle };
     this.#flowLog = flowLog;
     this.#hasRules = config.ruleMetrics;
     this.#metrics.follow(agent);

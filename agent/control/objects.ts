@@ -7,6 +7,7 @@
 import type { Resource } from '../../compiler/model/cluster.ts';
 import type { Path } from '../../compiler/model/issue.ts';
 import type { Direction } from '../../compiler/model/policy.ts';
+import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import type { Store } from '../store/store.ts';
 
 export const OBJECTS_PATH = '/v1/objects';
@@ -22,12 +23,20 @@ interface ObjectRow {
   readonly lines: Lines | undefined;
 }
 
+/** How the agent is set up to judge; the first row. */
+export interface Judging {
+  readonly node: string;
+  readonly oracle: OracleConfig;
+}
+
 /** What is in force, as of now, made row by row. */
-export function* objectRows(store: Store): Generator<ObjectRow | { readonly end: number }> {
+export function* objectRows(store: Store, judging: Judging): Generator {
   const resources = store.resources();
+  yield toPlain(judging);
   for (const [key, resource] of resources) {
     const source = store.locate(key, [])?.source;
-    yield { key, resource: toPlain(resource), source, lines: linesOf(store, key, resource) };
+    const lines = linesOf(store, key, resource);
+    yield { key, resource: toPlain(resource), source, lines } satisfies ObjectRow;
   }
   yield { end: resources.length };
 }
@@ -62,11 +71,20 @@ function fromPlain(value: unknown): unknown {
 /** What a scene is made from. */
 export type Objects = Pick<Store, 'resources' | 'locate'>;
 
+export interface RunningObjects extends Judging {
+  readonly objects: Objects;
+}
+
 /** `undefined` for rows that do not end: the agent stopped in between. Rows are those of an agent of this version. */
-export function readObjects(rows: readonly unknown[]): Objects | undefined {
+export function readObjects(rows: readonly unknown[]): RunningObjects | undefined {
   const last = rows.at(-1) as { readonly end?: unknown } | undefined;
-  if (last?.end !== rows.length - 1) return undefined;
-  const byKey = new Map((rows.slice(0, -1) as ObjectRow[]).map((row) => [row.key, row]));
+  if (rows.length < 2 || last?.end !== rows.length - 2) return undefined;
+  const { node, oracle } = fromPlain(rows[0]) as Judging;
+  return { node, oracle, objects: objectsOf(rows.slice(1, -1) as ObjectRow[]) };
+}
+
+function objectsOf(rows: readonly ObjectRow[]): Objects {
+  const byKey = new Map(rows.map((row) => [row.key, row]));
   return {
     resources: () =>
       [...byKey].map(([key, { resource }]): [string, Resource] => [

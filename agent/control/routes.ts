@@ -8,6 +8,7 @@
  *
  * The version of these answers is the agent's: both are one program.
  */
+import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import type { CounterReader, Counters } from '../dataplane/counters.ts';
 import type { Agent } from '../runner/agent.ts';
 import { OBJECTS_PATH, objectRows } from './objects.ts';
@@ -23,6 +24,7 @@ export interface Governing {
   readonly node: string;
   readonly netns: string;
   readonly counters: CounterReader;
+  readonly oracle: OracleConfig;
 }
 
 /** `undefined` between two agents. */
@@ -67,7 +69,10 @@ export function controlRoutes(current: Current): readonly Route[] {
         return wrongRequest('say which policy: ?policy=NS/NAME');
       return json(isPolicyInForce(agent, policy, query.get('pod') ?? undefined));
     }),
-    get(OBJECTS_PATH, ({ agent }) => ({ kind: 'rows', rows: objectRows(agent.engine.store) })),
+    get(OBJECTS_PATH, ({ agent, node, oracle }) => ({
+      kind: 'rows',
+      rows: objectRows(agent.engine.store, { node, oracle }),
+    })),
   ];
 }
 

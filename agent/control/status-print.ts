@@ -26,7 +26,7 @@ export function printStatus(status: Status): readonly string[] {
           `last change ${printAgo(lastBatchMs, nowMs)}`,
       ),
     ),
-    row('in force', printCounts(status)),
+    row(status.state === 'in-sync' ? 'in force' : 'wanted', printCounts(status)),
     row('last apply', printApply(status)),
     row('compared', `with the kernel ${printAgo(status.lastSyncMs, nowMs)}`),
     row('repairs', printRepairs(status)),

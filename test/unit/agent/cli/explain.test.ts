@@ -125,7 +125,7 @@ const REFUSED = [
     name: 'no destination',
     args: explain('shop/web'),
     exitCode: 2,
-    says: /missing required argument 'dst'/,
+    says: /to whom\?/,
   },
   {
     name: 'a protocol that is none',

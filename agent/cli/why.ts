@@ -1,0 +1,60 @@
+/** `picket why NS/POD`: explains the newest flow of an endpoint that was denied, by what is in force now. */
+import { Command } from 'commander';
+import { printCompact } from '../flowlog/print.ts';
+import { FLOWS_PATH } from '../flowlog/routes.ts';
+import type { FlowsAnswer } from '../flowlog/routes.ts';
+import { readRecord } from '../explain/record-question.ts';
+import { ask } from './ask.ts';
+import { CommandError } from './exit.ts';
+import { explain } from './explain.ts';
+import { configOption, netnsOption, outputOption } from './options.ts';
+import type { ConfiguredOptions } from './options.ts';
+import { printLine } from './report.ts';
+import { loadSettings } from './settings.ts';
+
+export function whyCommand(): Command {
+  return new Command('why')
+    .summary('explain the newest denied flow of a pod')
+    .description(
+      'Takes the newest denied flow that the running agent has logged for the pod, at either end, and explains it as\n' +
+        'picket explain does: by the policies that are in force now.',
+    )
+    .argument('<pod>', 'NAMESPACE/POD, or the name of any end that flows name')
+    .addOption(configOption())
+    .addOption(netnsOption())
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 3 it is denied still; 0 it is allowed by now; 1 no denied flow is known, or no agent is running; 2 usage.
+
+Example:
+  picket why shop/web`,
+    )
+    .action(async (pod: string, options: ConfiguredOptions) => {
+      process.exitCode = await why(pod, options);
+    });
+}
+
+async function why(pod: string, options: ConfiguredOptions): Promise<number> {
+  const config = loadSettings(options, []);
+  const hint = 'flows are kept by a running agent: start one with picket run';
+  const query = { pod, verdict: 'deny', last: '1' };
+  // The agent answers with what flowlog/routes.ts makes, in the same version of this program.
+  const { records } = (await ask(config, FLOWS_PATH, query, hint)) as FlowsAnswer;
+  const [record] = records;
+  if (record === undefined) {
+    throw new CommandError(
+      `no denied flow of ${pod} is known: none was logged since the agent started, or it was long ago`,
+    );
+  }
+  const words = readRecord(JSON.stringify(record));
+  if ('wrong' in words) throw new CommandError(words.wrong);
+  if (options.output === 'text') printLine(`logged: ${printCompact(record)}\n`);
+  return explain(words.value, {
+    ...options,
+    manifests: undefined,
+    node: undefined,
+    via: undefined,
+  });
+}
