@@ -87,7 +87,7 @@ type OpenOutput = (
 ) => FlowOutput;
 
 const OUTPUTS: Readonly<Record<Config['flowLogOutputs'][number], OpenOutput>> = {
-  stdout: (_config, _native, trouble, format) => openStdoutOutput(format, trouble),
+  stdout: (_config, native, trouble, format) => openStdoutOutput(native, format, trouble),
   file: ({ flowLogFile, flowLogFileMegabytes, flowLogFileCount }, _native, trouble) =>
     openFileOutput({
       path: flowLogFile,

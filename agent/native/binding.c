@@ -248,6 +248,7 @@ NAPI_MODULE_INIT() {
         {"startReader", js_start_reader},
         {"close", js_close},
         {"sendUnixDatagram", js_send_unix_datagram},
+        {"queuedBytes", js_queued_bytes},
     };
     struct instance *instance = calloc(1, sizeof(*instance));
     if (instance == NULL || !set_up_instance(env, instance)) {

@@ -86,5 +86,6 @@ void stop_reader(struct reader *reader);
 
 /* binding_unix.c */
 napi_value js_send_unix_datagram(napi_env env, napi_callback_info info);
+napi_value js_queued_bytes(napi_env env, napi_callback_info info);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * sendUnixDatagram(): the arguments of JavaScript as ung_send() wants them. In: a path and a
- * Uint8Array. Out: 0 or -errno.
+ * sendUnixDatagram() and queuedBytes(): the arguments of JavaScript as ung_send() and fdq_queued()
+ * want them. Out: a result or -errno.
  */
 #include "binding.h"
+#include "fdqueue.h"
 #include "unixgram.h"
 
 #include <errno.h>
@@ -27,4 +28,14 @@ napi_value js_send_unix_datagram(napi_env env, napi_callback_info info) {
         return number(env, -EINVAL);
     }
     return number(env, ung_send(path, path_len, bytes, len));
+}
+
+napi_value js_queued_bytes(napi_env env, napi_callback_info info) {
+    napi_value args[1];
+    int fd;
+    arguments(env, info, 1, args);
+    if (!get_int(env, args[0], &fd)) {
+        return number(env, -EINVAL);
+    }
+    return number(env, fdq_queued(fd));
 }

@@ -62,6 +62,11 @@ export interface Native {
    * buffer, EINVAL the path is neither, ENAMETOOLONG.
    */
   sendUnixDatagram(path: string, bytes: Uint8Array): number;
+  /**
+   * Bytes that were written to the pipe or socket `fd` and that nobody has read yet; 0 for files and terminals. A writer that
+   * looks first never blocks, and leaves room for others. -errno where `fd` is none.
+   */
+  queuedBytes(fd: number): number;
 }
 
 const DEFAULT_ADDON = '../../build/picket.node';

@@ -17,13 +17,14 @@ import { NodeAddresses } from './encapsulation.ts';
 import { goTo, jump, metaNfproto } from './exprs.ts';
 import { HostEndpoints, NOWHERE, hostOrigin } from './host-endpoints.ts';
 import type { HostPlacement } from './host-endpoints.ts';
-import { deny, dropRuleOrigins } from './lower-chain.ts';
+import { dropRuleOrigins } from './lower-chain.ts';
 import { endpointChain } from './names.ts';
 import { PeerTables, setOrigin } from './peer-tables.ts';
 import type { NftRule } from './program.ts';
 import { Programs } from './programs.ts';
 import { Refs } from './refs.ts';
 import type { RuleMeaning } from './rule-id.ts';
+import { builtInCounter, chain, denied } from './rules.ts';
 import type { Table } from './table.ts';
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress'];
@@ -223,9 +224,12 @@ export class TableCompiler {
       const name = endpointChain(direction, resolved.endpoint.id);
       const origin = endpointOrigin(resolved.endpoint.id, direction);
       if (this.#refused.has(origin)) {
-        const exprs = deny(this.#config.denyAction);
-        const rules = [{ exprs, comment: 'refused by the kernel', origin: `${origin} closed` }];
-        this.#chains.put({ chain: { name, base: undefined, rules }, counters: [], constants: [] });
+        const counter = builtInCounter(direction, 'refused');
+        const closed = denied([], counter, this.#config.denyAction);
+        const comment = 'refused by the kernel';
+        this.#chains.put(
+          chain(name, [{ ...closed, comment, origin: `${origin} closed` }], [counter]),
+        );
         return name;
       }
       const begin: NftRule = {
@@ -240,8 +244,7 @@ export class TableCompiler {
         sections.push(entry);
         return { exprs: [...metaNfproto(family), goTo(entry)], comment: undefined, origin };
       });
-      const chain = { name, base: undefined, rules: [begin, ...entries] };
-      this.#chains.put({ chain, counters: [], constants: [] });
+      this.#chains.put(chain(name, [begin, ...entries], []));
       return name;
     });
     return { resolved, placement, chains, sections, elements: elementsOf(resolved, placement) };

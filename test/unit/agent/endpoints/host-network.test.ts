@@ -100,6 +100,7 @@ class Host {
       },
       close: () => undefined,
       sendUnixDatagram: () => 0,
+      queuedBytes: () => 0,
     };
   }
 }

@@ -19,6 +19,7 @@ function scripted(answers: Partial<Native>): { native: Native; calls: unknown[][
     startReader: () => 0,
     close: () => undefined,
     sendUnixDatagram: () => 0,
+    queuedBytes: () => 0,
   };
   const native = Object.fromEntries(
     Object.entries({ ...defaults, ...answers }).map(([name, fn]) => [
