@@ -32,6 +32,14 @@ export function refusedBy(
   return new ApiError(code, text, { status, retryAfterMs });
 }
 
+/** In a row: one or two happen whenever an API server restarts, refusals by one that has not read its roles yet among them. */
+const MAX_UNTOLD = 2;
+
+/** Whether people should hear of an error that came after `failures` others. At the start what somebody has to change is told at once. */
+export function isWorthTelling({ detail }: ApiError, failures: number, isStart: boolean): boolean {
+  return failures >= MAX_UNTOLD || (isStart && [401, 403, 404].includes(detail.status ?? 0));
+}
+
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

@@ -3,7 +3,7 @@
  * in the outbox, whether everything needed was listed, and what is wrong. Knows nothing of batches.
  */
 import type { FileIssue } from '../watch/file-set.ts';
-import { ApiError } from './api-error.ts';
+import { ApiError, isWorthTelling } from './api-error.ts';
 import type { ApiErrorDetail } from './api-error.ts';
 import { Discovery } from './discovery.ts';
 import { Reflector } from './reflector.ts';
@@ -91,7 +91,8 @@ export class Fleet {
       const error = await this.#look(signal);
       if (signal.aborted) return;
       if (error === undefined) backOff.reset();
-      this.#note(error);
+      if (error === undefined || isWorthTelling(error, backOff.failures, !this.#hasLooked))
+        this.#note(error);
       const pauseMs = limits.discoveryMs * (0.75 + timing.random() / 2);
       await timing.sleep(
         error === undefined && this.#unknown.length === 0
@@ -130,6 +131,7 @@ export class Fleet {
       member.missed += 1;
       if (member.missed < MAX_MISSED) continue;
       this.#members.delete(path);
+      this.#parts.outbox.touch();
       member.stop.abort();
       await member.task;
       await member.reflector.withdraw();

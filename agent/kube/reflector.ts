@@ -7,7 +7,7 @@
  */
 import { goneError, readPage, readWatchEvent } from './answers.ts';
 import type { Page, WatchEvent } from './answers.ts';
-import { ApiError, brokenAnswer, refusedBy } from './api-error.ts';
+import { ApiError, brokenAnswer, isWorthTelling, refusedBy } from './api-error.ts';
 import { TooLarge, readLines, readText } from './body.ts';
 import type { BodyLimits } from './body.ts';
 import type { Answer, ApiClient, Query } from './client.ts';
@@ -91,7 +91,7 @@ export class Reflector {
       if (signal.aborted) return;
       const isHealthy = timing.now() - startedMs >= limits.healthyMs;
       if (isHealthy) this.#backOff.reset();
-      if (failure !== undefined) this.#noteProblem(failure);
+      if (failure !== undefined) this.#noteFailure(failure);
       if (failure === undefined && isHealthy) continue;
       await timing.sleep(this.#backOff.next(failure?.detail.retryAfterMs), signal);
     }
@@ -120,8 +120,11 @@ export class Reflector {
     }
   }
 
-  #noteProblem(error: ApiError): void {
+  #noteFailure(error: ApiError): void {
+    if (!isWorthTelling(error, this.#backOff.failures, !this.#isListed)) return;
     const before = this.#problem;
+    // Only says what the problem before has led to.
+    if (before !== undefined && error.code === 'ERR_WATCH_GONE') return;
     this.#problem = { error, sinceMs: before?.sinceMs ?? this.#parts.timing.now() };
     if (before?.error.message !== error.message) this.#onChange();
   }
