@@ -12,6 +12,7 @@
 import type { Cidr, Family } from '../model/ip.ts';
 import { ICMP_PROTOCOL } from '../model/packet.ts';
 import type { Direction } from '../model/policy.ts';
+import { tunnelJump, tunnelsIn, usesTunnels } from './tunnels.ts';
 import {
   CT_STATE,
   IFNAME_LOADS,
@@ -35,6 +36,8 @@ import type { DenyAction, LoweredChain } from './lower-chain.ts';
 import type { BaseHook, Expr, NftCounter, NftElement, NftRule, NftSet } from './program.ts';
 import {
   ACCEPT,
+  IPIP,
+  UDP,
   acceptEstablished,
   base,
   builtInCounter,
@@ -81,8 +84,6 @@ export const DEFAULT_BASE_CONFIG: BaseConfig = {
 
 /** Before connection tracking, which is at -200. */
 export const RAW_PRIORITY = -300;
-export const UDP = 17;
-export const IPIP = 4;
 
 /** Dispatch: what changes when a local endpoint comes, moves or goes. */
 export const DISPATCH = {
@@ -125,6 +126,7 @@ export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
     forward('forward-egress', 'iifname', 'egress', config, 1),
     forward('forward-ingress', 'oifname', 'ingress', config, 2),
   ];
+  if (usesTunnels(config.host.encapsulation)) chains.push(tunnelsIn(config));
   if (config.endpointToHostAction === 'drop') chains.push(inputToHost(config), toHost(config));
   if (config.serviceLoop.cidrs.length > 0) chains.push(serviceLoop(config));
   return chains;
@@ -201,6 +203,7 @@ function input(config: BaseConfig): LoweredChain {
   const essential = [...icmpv6Essential(), ACCEPT];
   const { rules, counters } = dispatch('iifname', 'egress', config);
   const all = [
+    ...tunnelJump(config),
     rule([...known, ...essential], 'icmpv6-essential'),
     ...rules.byInterface,
     rule(essential, 'icmpv6-essential'),
@@ -270,6 +273,7 @@ function inputToHost(config: BaseConfig): LoweredChain {
   };
   const match = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
   const rules = [
+    ...tunnelJump(config),
     rule([...match, goTo('to-host')], origin),
     byAddress(4, DISPATCH.addresses4),
     byAddress(6, DISPATCH.addresses6),

@@ -13,12 +13,12 @@ import type { BaseConfig } from './base.ts';
 import { ChainStore } from './chain-store.ts';
 import { elementName, elementsOf } from './dispatch.ts';
 import type { DispatchElement, Placement } from './dispatch.ts';
-import { NodeAddresses } from './encapsulation.ts';
 import { goTo, jump, metaNfproto } from './exprs.ts';
 import { HostEndpoints, NOWHERE, hostOrigin } from './host-endpoints.ts';
 import type { HostPlacement } from './host-endpoints.ts';
 import { dropRuleOrigins } from './lower-chain.ts';
 import { endpointChain } from './names.ts';
+import { NodeAddresses } from './node-addresses.ts';
 import { PeerTables, setOrigin } from './peer-tables.ts';
 import type { NftRule } from './program.ts';
 import { Programs } from './programs.ts';
@@ -74,7 +74,7 @@ export class TableCompiler {
     });
     for (const set of Object.values(DISPATCH)) table.putSet(set);
     for (const chain of lowerBase(config)) this.#chains.put(chain);
-    this.#nodes = new NodeAddresses(table, config);
+    this.#nodes = new NodeAddresses(table, config.host.encapsulation);
     this.#hosts = new HostEndpoints({
       table,
       config,

@@ -13,7 +13,7 @@
 import type { Family } from '../model/ip.ts';
 import { DISPATCH, RAW_PRIORITY, rawPrerouting } from './base.ts';
 import type { BaseConfig } from './base.ts';
-import { tunnelsIn, tunnelsOut, usesTunnels } from './encapsulation.ts';
+import { tunnelJump, tunnelsOut } from './tunnels.ts';
 import {
   CT_STATUS,
   IFNAME_LOADS,
@@ -53,8 +53,7 @@ export function hostBaseChains(needs: HostNeeds, config: BaseConfig): LoweredCha
   const chains = [raw(needs, config)];
   if (hasUntracked(stages)) chains.push(rawOutput(needs, config));
   if (stages.has('pre-dnat')) chains.push(preDnat(needs, config));
-  if (stages.has('ingress') || usesTunnels(config.host.encapsulation))
-    chains.push(inputHost(needs, config));
+  if (stages.has('ingress')) chains.push(inputHost(needs, config));
   if (stages.has('egress')) chains.push(output(needs, config));
   if (stages.has('dnat')) chains.push(...postrouting(needs, config));
   if (stages.has('forward-ingress')) chains.push(forwardIn(needs, config));
@@ -116,14 +115,13 @@ function preDnat(needs: HostNeeds, config: BaseConfig): LoweredChain {
 /** Behind the stages that judge workloads: what these send to their host is none of host policy's business. */
 function inputHost(needs: HostNeeds, config: BaseConfig): LoweredChain {
   const hook: BaseHook = { hook: 'input', priority: config.priority + 2 };
-  const tunnels = tunnelsIn(config);
   const rules = [
-    ...tunnels.rules,
+    ...tunnelJump(config),
     ...fromWorkloads(),
     ...allowedEarlier(usesMark(needs.stages), config),
     ...dispatch('ingress', 'iifname', needs),
   ];
-  return base('input-host', hook, rules, tunnels.counters);
+  return base('input-host', hook, rules, []);
 }
 
 function forwardIn(needs: HostNeeds, config: BaseConfig): LoweredChain {

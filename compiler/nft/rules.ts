@@ -4,6 +4,10 @@ import { deny } from './lower-chain.ts';
 import type { DenyAction, LoweredChain } from './lower-chain.ts';
 import type { BaseHook, DataType, Expr, NftCounter, NftRule, NftSet } from './program.ts';
 
+/** IP protocol numbers. */
+export const UDP = 17;
+export const IPIP = 4;
+
 export const ACCEPT: Expr = verdict({ kind: 'accept' });
 
 export function fixedSet(name: string, key: readonly DataType[], verdictMap = false): NftSet {
