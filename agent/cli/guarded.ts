@@ -1,7 +1,7 @@
 /** What the commands around confirmation have in common: where the files are, how the guard is started, what is said of it. */
 import manifest from '../../package.json' with { type: 'json' };
-import { printConfigIssue } from '../config/config.ts';
-import { DEFAULT_CONFIG } from '../config/keys.ts';
+import { printConfigIssue, resolveConfig } from '../config/config.ts';
+import type { ResolvedConfig } from '../config/config.ts';
 import type { Config } from '../config/keys.ts';
 import type { UndoParts, Waiting } from '../guard/undo.ts';
 import type { Undone } from '../guard/pending.ts';
@@ -78,13 +78,18 @@ export function seconds(ms: number): string {
  * that cannot be read is as good as none.
  */
 export function settingsAnyway(options: SettingsOptions & KeyFlags): Config {
+  const { config, issues } = readAnyway(options);
+  for (const issue of issues) process.stderr.write(`warning: ${printConfigIssue(issue)}\n`);
+  return config;
+}
+
+function readAnyway(options: SettingsOptions & KeyFlags): ResolvedConfig {
   try {
-    const { config, issues } = readSettings(options);
-    for (const issue of issues) process.stderr.write(`warning: ${printConfigIssue(issue)}\n`);
-    return config;
+    return readSettings(options);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    process.stderr.write(`warning: ${error.message}; the defaults count\n`);
-    return { ...DEFAULT_CONFIG, netns: options.netns ?? '' };
+    process.stderr.write(`warning: ${error.message}; what it would say counts as not said\n`);
+    const { node, manifests, netns } = options;
+    return resolveConfig({ file: undefined, env: process.env, flags: { node, manifests, netns } });
   }
 }

@@ -1,0 +1,231 @@
+/** `picket apply --confirm`: what nobody confirms is undone, to exactly the rules before, whoever is killed meanwhile. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
+import { monotonicMs } from '../../../agent/guard/clock.ts';
+import { readLastGood } from '../../../agent/state/last-good.ts';
+import { readEnforcedOrigin } from '../../../agent/state/origin.ts';
+import { until } from '../../support/cli.ts';
+import { GuardedHost, hostPolicy } from '../../support/guarded-host.ts';
+import { kernelTest } from '../../support/needs.ts';
+import { projectPath } from '../../support/tools.ts';
+
+const CAPS = ['netns', 'nft', 'addon'] as const;
+
+const TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000;
+
+/** Long enough that nothing is undone while a test looks. */
+const LONG = ['--confirm', '10m'] as const;
+const SHORT = ['--confirm', '1s'] as const;
+
+kernelTest('confirmed in time, the change stays and is what the next boot loads', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    t.is((await host.apply()).exitCode, 0);
+    const before = await host.ruleset();
+    host.bench.write('host.yaml', hostPolicy('80, 443'));
+    const applied = await host.apply(...LONG);
+    t.is(applied.exitCode, 0, applied.stderr);
+    t.regex(applied.stdout, /undone in \d+ s.*picket confirm/);
+    const after = await host.ruleset();
+    t.not(after, before);
+    t.is(host.guards().length, 1);
+    const kept = readLastGood(host.directory('state'));
+
+    const confirmed = await host.run('confirm');
+    t.is(confirmed.exitCode, 0, confirmed.stderr);
+    t.is(await host.ruleset(), after);
+    t.is(host.pending(), undefined);
+    await until('the guard has ended', () => host.guards().length === 0);
+    t.is(await host.ruleset(), after);
+    const now = readLastGood(host.directory('state'));
+    t.true(kept.ok && now.ok);
+    t.notDeepEqual(now, kept, 'not kept before it was confirmed');
+    t.is(readEnforcedOrigin(host.directory('run'))?.source, 'apply');
+    t.is((await host.run('confirm')).exitCode, 1, 'nothing is left to confirm');
+  }),
+);
+
+for (const { name, first } of [
+  { name: 'rules before', first: hostPolicy('80') },
+  { name: 'no table before', first: undefined },
+]) {
+  for (const shiftMs of first === undefined ? [0] : [0, TEN_YEARS_MS, -TEN_YEARS_MS]) {
+    const clock =
+      shiftMs === 0 ? '' : `, the clock ${shiftMs > 0 ? 'ahead' : 'behind'} by ten years`;
+    kernelTest(`not confirmed, it is undone exactly: ${name}${clock}`, CAPS, (t) =>
+      GuardedHost.with({ 'host.yaml': first ?? hostPolicy('80') }, async (host) => {
+        if (first !== undefined) t.is((await host.apply()).exitCode, 0);
+        const before = await host.ruleset();
+        const dump = await host.bench.table();
+        host.bench.write('host.yaml', hostPolicy('443', '10.0.0.0/8, 192.0.2.1/32'));
+        const env = clockEnv(shiftMs);
+        const applied = await host.runWith(
+          env,
+          'apply',
+          ...host.bench.options().slice(0, 4),
+          ...SHORT,
+        );
+        t.is(applied.exitCode, 0, applied.stderr);
+        await host.untilDecided();
+        t.is(await host.ruleset(), before);
+        t.deepEqual(sortedDump(await host.bench.table()), sortedDump(dump));
+        const late = await host.run('confirm');
+        t.is(late.exitCode, 1);
+        t.regex(late.stderr, /undone at .*nobody confirmed it in time/);
+        t.is(readEnforcedOrigin(host.directory('run'))?.source, 'rollback');
+      }),
+    );
+  }
+}
+
+function clockEnv(shiftMs: number): Record<string, string> {
+  return {
+    NODE_OPTIONS: `--import=${projectPath('test/support/shift-clock.ts')}`,
+    PICKET_TEST_CLOCK_SHIFT_MS: String(shiftMs),
+  };
+}
+
+type Dump = Awaited<ReturnType<GuardedHost['bench']['table']>>;
+
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function sortedDump(table: Dump): unknown {
+  if (table === undefined) return undefined;
+  return {
+    chains: sorted(table.chains),
+    sets: sorted(table.sets),
+    counters: sorted(table.counters),
+    elements: sorted(table.elements).map(([name, elements]) => [name, sorted(elements)]),
+  };
+}
+
+kernelTest('undone at once when asked', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    const before = await host.ruleset();
+    t.is((await host.apply(...LONG)).exitCode, 0);
+    t.not(await host.ruleset(), before);
+    t.is((await host.run('confirm', '--undo')).exitCode, 0);
+    t.is(await host.ruleset(), before);
+    await until('the guard has ended', () => host.guards().length === 0);
+  }),
+);
+
+kernelTest('while a change waits no other is made', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    t.is((await host.apply(...LONG)).exitCode, 0);
+    const during = await host.ruleset();
+    host.bench.write('host.yaml', hostPolicy('443'));
+    for (const args of [[], LONG]) {
+      const refused = await host.apply(...args);
+      t.is(refused.exitCode, 1);
+      t.regex(refused.stderr, /waits for its confirmation, \d+ s more.*picket confirm/);
+    }
+    t.is(await host.ruleset(), during);
+    t.is(host.guards().length, 1);
+  }),
+);
+
+kernelTest('what changes nothing need not be confirmed', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    t.is((await host.apply()).exitCode, 0);
+    const again = await host.apply(...LONG);
+    t.regex(again.stdout, /^unchanged/);
+    t.is(host.pending(), undefined);
+    await until('the guard has ended', () => host.guards().length === 0);
+  }),
+);
+
+for (const args of [['confirm'], ['apply'], ['confirm', '--undo']] as const) {
+  kernelTest(
+    `kill -9 of the guard confirms nothing: picket ${args.join(' ')} undoes it later`,
+    CAPS,
+    (t) =>
+      GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+        t.is((await host.apply()).exitCode, 0);
+        const before = await host.ruleset();
+        host.bench.write('host.yaml', hostPolicy('443'));
+        t.is((await host.apply(...SHORT)).exitCode, 0);
+        host.killGuards();
+        const change = host.pending();
+        // It may have been quicker than we are.
+        if (change !== undefined) {
+          t.not(await host.ruleset(), before);
+          await delay(Math.max(0, change.header.pending.deadlineMs - monotonicMs()) + 1);
+        }
+        host.bench.write('host.yaml', hostPolicy('80'));
+        const ended = args[0] === 'apply' ? await host.apply() : await host.run(...args);
+        t.is(ended.exitCode, args[0] === 'apply' ? 0 : 1, ended.stderr);
+        t.is(await host.ruleset(), before);
+        await host.untilDecided();
+      }),
+  );
+}
+
+kernelTest('SIGTERM, SIGHUP and SIGINT do not end the guard', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    const before = await host.ruleset();
+    t.is((await host.apply('--confirm', '3s')).exitCode, 0);
+    for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
+      for (const pid of host.guards()) process.kill(pid, signal);
+    }
+    await host.untilDecided();
+    t.is(await host.ruleset(), before);
+  }),
+);
+
+const KILLS = 8;
+
+kernelTest(
+  `apply killed ${KILLS} times at any moment: in the end the rules are those before`,
+  CAPS,
+  (t) =>
+    GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+      t.is((await host.apply()).exitCode, 0);
+      const before = await host.ruleset();
+      host.bench.write('host.yaml', hostPolicy('999'));
+      const start = Date.now();
+      await host.apply(...LONG);
+      const wholeMs = Date.now() - start;
+      await host.run('confirm', '--undo');
+      const seen = { nothing: 0, armed: 0, changed: 0 };
+      for (let kill = 0; kill < KILLS; kill++) {
+        host.bench.write('host.yaml', hostPolicy(`${1000 + kill}`));
+        const signal = kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL';
+        const args = ['apply', ...host.bench.options(), ...SHORT];
+        const child = execa(projectPath('bin/picket'), args, { reject: false, env: host.env });
+        await delay(wholeMs * (0.4 + (kill / KILLS) * 0.7));
+        child.kill(signal);
+        await child;
+        const isChanged = (await host.ruleset()) !== before;
+        seen[isChanged ? 'changed' : host.pending() === undefined ? 'nothing' : 'armed']++;
+        if (isChanged) t.true(host.pending() !== undefined || host.guards().length > 0, 'guarded');
+        // Killed before the guard was ready: nothing was changed, and somebody has to say that it is over.
+        if (!isChanged && host.pending() !== undefined) await host.run('confirm', '--undo');
+        await host.untilDecided();
+        t.is(await host.ruleset(), before, `kill ${kill}`);
+      }
+      t.log(
+        `killed with nothing armed ${seen.nothing}, armed ${seen.armed}, changed ${seen.changed}`,
+      );
+    }),
+);
+
+for (const { name, args, out } of [
+  // The clock that suspends do not stop, and the wall clock's namespace twin, play no part.
+  { name: 'CLOCK_MONOTONIC', args: ['--monotonic', '36000'], out: 1 },
+  { name: 'CLOCK_BOOTTIME', args: ['--boottime', '36000'], out: 0 },
+]) {
+  kernelTest(
+    `the deadline is one of CLOCK_MONOTONIC: ${name} ten hours later`,
+    [...CAPS, 'root'],
+    async (t) =>
+      GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+        t.is((await host.apply(...LONG)).exitCode, 0);
+        const command = [projectPath('bin/picket'), 'confirm', '--netns', host.bench.netns.path];
+        const words = ['--time', ...args, '--fork', '--', ...command];
+        const ended = await execa('unshare', words, { env: host.env, reject: false });
+        t.is(ended.exitCode, out, ended.stderr);
+      }),
+  );
+}
