@@ -12,11 +12,11 @@ import type { KubeLimits } from '../../../agent/kube/timing.ts';
 import type { RawEvent } from '../../../agent/watch/event.ts';
 import type { Batch } from '../../../agent/watch/source.ts';
 
-/** As in production, but for the waiting. */
+/** As in production, but for the waiting between attempts. Silence is waited for as long as a busy machine may take. */
 export const QUICK: KubeLimits = {
   ...KUBE_LIMITS,
-  answerMs: 400,
-  idleMs: 400,
+  answerMs: 10_000,
+  idleMs: 10_000,
   discoveryMs: 30,
   backOffMs: [5, 40],
   healthyMs: 200,

@@ -29,6 +29,14 @@ export interface Change {
 /** What a test hands in: as in a manifest. */
 export type ManifestObject = Readonly<Record<string, unknown>>;
 
+interface GivenMetadata {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly managedFields?: unknown;
+}
+
+const MANAGED_FIELDS = [{ manager: 'test', operation: 'Update', fieldsV1: { 'f:metadata': {} } }];
+
 export class ObjectStore {
   readonly changed = new EventEmitter<{ change: [Change] }>();
   readonly #resources: ServedResource[];
@@ -83,7 +91,7 @@ export class ObjectStore {
   /** Creates or replaces. */
   put(manifest: ManifestObject): ApiObject {
     const resource = this.resourceOf(String(manifest['apiVersion']), String(manifest['kind']));
-    const given = manifest['metadata'] as { readonly name: string; readonly namespace?: string };
+    const given = manifest['metadata'] as GivenMetadata;
     const namespace = resource.isNamespaced ? (given.namespace ?? 'default') : '';
     const key = keyOf(resource, namespace, given.name);
     const before = this.#objects.get(key);
@@ -94,12 +102,18 @@ export class ObjectStore {
       uid: before?.metadata.uid ?? randomUUID(),
       resourceVersion: String(this.#version),
       creationTimestamp: before?.metadata['creationTimestamp'] ?? '2026-11-20T10:00:00Z',
-      managedFields: [{ manager: 'test', operation: 'Update', fieldsV1: { 'f:metadata': {} } }],
+      managedFields: given.managedFields ?? MANAGED_FIELDS,
     };
     const after = { ...manifest, metadata } as unknown as ApiObject;
     this.#objects.set(key, after);
     this.#note({ version: this.#version, resource, before, after });
     return after;
+  }
+
+  /** Many objects that were there before anybody listened: no history, so memory holds each once. */
+  fill(manifests: Iterable<ManifestObject>): void {
+    for (const manifest of manifests) this.put(manifest);
+    this.compact();
   }
 
   delete(resource: ServedResource, namespace: string, name: string): void {
