@@ -315,7 +315,7 @@ function service(from: string, to: string, server: string, out: boolean): Row {
   return { at: 'router', from, to, arrivesAs: { from, to: server, dport: 8080 }, out };
 }
 
-kernelTest('egress after DNAT is judged by where the packet goes then', NEEDS, (t) =>
+kernelTest('Q10: egress after DNAT is judged by where the packet goes then', NEEDS, (t) =>
   withNode({ pods: [A], hostInterfaces: [LAN] }, async (node) => {
     await nft(node, SERVICES);
     node.put(
