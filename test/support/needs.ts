@@ -23,6 +23,9 @@ const PROBES = {
     inNewNetns(['ip', 'link', 'add', 'name', 'end0', 'type', 'veth', 'peer', 'name', 'end1']),
   /** The nft command, and nf_tables in the kernel. */
   nft: () => inNewNetns(['nft', 'add', 'table', 'inet', 'probe']),
+  /** iptables on nf_tables, with the extensions that Docker uses. */
+  iptables: () =>
+    inNewNetns(['iptables-nft', '-A', 'FORWARD', '-m', 'addrtype', '--dst-type', 'LOCAL']),
   /** The conntrack command, and its netlink family in the kernel. */
   conntrack: () => inNewNetns(['conntrack', '-L']),
   /** A C compiler with headers and libc. */
