@@ -8,7 +8,7 @@ import type { Origin, RawEvent } from '../watch/event.ts';
 import { brokenAnswer } from './api-error.ts';
 import { groupVersionOf, printResource } from './resources.ts';
 import type { ApiResource } from './resources.ts';
-import { isJsonObject, trimMetadata } from './trim.ts';
+import { isJsonObject, isTooDeep, trimMetadata } from './trim.ts';
 import type { JsonObject } from './trim.ts';
 
 export interface Taken {
@@ -17,6 +17,9 @@ export interface Taken {
   /** `undefined` = nothing that matters is different. */
   readonly event: RawEvent | undefined;
 }
+
+/** In the place of what nobody can have meant. */
+const TOO_DEEP = 'nested too deeply to be read';
 
 const NOTHING: Taken = { key: undefined, event: undefined };
 
@@ -67,7 +70,11 @@ export class KnownObjects {
       throw brokenAnswer(`an object of another kind came: ${typed.apiVersion} ${typed.kind}`);
     }
     const trimmed = this.#resource.trim(typed, trimMetadata(object['metadata']));
-    return trimmed && { ...this.#type, ...trimmed };
+    if (trimmed === undefined) return undefined;
+    // The parser refuses it for that, and says so: the last accepted version stays.
+    const readable = isTooDeep(trimmed) ? { ...trimmed, spec: TOO_DEEP } : trimmed;
+    if (isTooDeep(readable)) throw brokenAnswer('an object with bottomless metadata came');
+    return { ...this.#type, ...readable };
   }
 
   #keyOf(object: JsonObject): string {

@@ -88,6 +88,15 @@ export const trimEndpointSlice: Trim = ({ addressType, endpoints, ports }, metad
   ports: mapList(ports, (port) => pick(port, ['protocol', 'port'])),
 });
 
+/** Levels of lists and objects in one another; policies have less than ten. */
+const MAX_DEPTH = 64;
+
+/** Deeper than anything that is read, so that nothing that recurses runs out of stack. */
+export function isTooDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth >= MAX_DEPTH || Object.values(value).some((each) => isTooDeep(each, depth + 1));
+}
+
 function pick(object: JsonObject, names: readonly string[]): JsonObject {
   return Object.fromEntries(
     names.filter((name) => object[name] !== undefined).map((name) => [name, object[name]]),
