@@ -4,7 +4,7 @@
  */
 import type { Address } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
-import { evaluateFlow, findEnd } from '../../compiler/oracle/flow.ts';
+import { evaluateFlow, findEnd, isTakenUntracked } from '../../compiler/oracle/flow.ts';
 import type { FlowDecision } from '../../compiler/oracle/flow.ts';
 import type { BeforeDnat, Flow, FlowEnd } from '../../compiler/oracle/stage.ts';
 import { ownerOf } from '../../compiler/oracle/world.ts';
@@ -121,14 +121,10 @@ function withInterface(
   return before && { ...before, outInterface: before.outInterface ?? outInterface };
 }
 
-/** What an untracked rule allows has no connection in which its destination could be replaced: it goes to where it was sent. */
+/** What is not translated goes to where it was sent. */
 function evaluate(world: World, flow: Flow): FlowDecision {
   const decision = evaluateFlow(world, flow);
-  const isUntracked = decision.stages.some(
-    ({ stage, decision: { verdict, decisive } }) =>
-      stage.startsWith('untracked') && verdict === 'allow' && decisive.kind === 'rule',
-  );
-  if (!isUntracked || flow.before === undefined) return decision;
+  if (flow.before === undefined || !isTakenUntracked(flow, decision)) return decision;
   const { packet, outInterface } = flow.before;
   const to = findEnd(world, packet.daddr);
   return evaluateFlow(world, { ...flow, packet, to, outInterface, before: undefined });

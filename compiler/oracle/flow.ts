@@ -106,6 +106,18 @@ function after(way: Way, { stage, decision }: FlowStage): Way {
   };
 }
 
+/**
+ * An untracked rule has allowed it before its destination could be replaced, for which there has to be a connection: it goes to where it was
+ * sent. A flow with `before` that was judged so has to be asked for without.
+ */
+export function isTakenUntracked({ from }: Flow, { stages }: FlowDecision): boolean {
+  const first = from.kind === 'host' ? 'untracked-out' : 'untracked-in';
+  return stages.some(
+    ({ stage, decision: { verdict, decisive } }) =>
+      stage === first && verdict === 'allow' && decisive.kind === 'rule',
+  );
+}
+
 /** Who has the address: the workload that owns it, this node, or somebody else. */
 export function findEnd(world: World, address: Address): FlowEnd {
   const endpoint = ownerOf(world, address);

@@ -26,7 +26,7 @@ export interface Flow {
   /** Names of the host's interfaces on the way, looked up in the world; of no matter at a local workload. `undefined` = not known, not judged. */
   readonly inInterface?: string | undefined;
   readonly outInterface?: string | undefined;
-  /** What it was where its destination was replaced. An untracked Allow prevents that: then ask for a flow without. */
+  /** What it was where its destination was replaced. An untracked Allow prevents that: `isTakenUntracked`. */
   readonly before?: BeforeDnat | undefined;
   /** To connection tracking; default `new`. */
   readonly state?: ConnectionState | undefined;

@@ -7,6 +7,7 @@ import { cidrContains, toCidr } from '../model/ip.ts';
 import type { Address } from '../model/ip.ts';
 import type { Packet } from '../model/packet.ts';
 import { decideImplicitly } from './decision.ts';
+import type { Decision } from './decision.ts';
 import { evaluate } from './evaluate.ts';
 import { decideByState, localWorkload, stageOf } from './stage.ts';
 import type { FlowStage, Way } from './stage.ts';
@@ -63,19 +64,18 @@ export function judgeEndpointToHost(way: Way): FlowStage | undefined {
   return stageOf('input', undefined, decideImplicitly(verdict, 'endpoint-to-host'));
 }
 
+/** What the host sends by a workload's interface, known or not, nobody judges (section 6.2.6). */
 export function judgeToWorkload(way: Way): FlowStage | undefined {
   const { world, flow } = way;
   const { from, to, packet } = flow;
-  if (to.kind === 'unknown-interface') {
-    return stageOf('to-workload', undefined, decideImplicitly('deny', 'unknown-interface'));
-  }
   const endpoint = localWorkload(world, to);
-  if (endpoint === undefined) return undefined;
-  const decision =
-    from.kind === 'host' && endpoint.active
-      ? decideImplicitly('allow', 'host-to-workload')
-      : (decideByState(way) ?? evaluate(world, endpoint, 'ingress', packet));
-  return stageOf('to-workload', endpoint, decision);
+  if (endpoint === undefined && to.kind !== 'unknown-interface') return undefined;
+  const decide = (): Decision => {
+    if (from.kind === 'host') return decideImplicitly('allow', 'host-to-workload');
+    if (endpoint === undefined) return decideImplicitly('deny', 'unknown-interface');
+    return decideByState(way) ?? evaluate(world, endpoint, 'ingress', packet);
+  };
+  return stageOf('to-workload', endpoint, decide());
 }
 
 function isBannedTunnel({ config }: World, { protocol, dport }: Packet): boolean {

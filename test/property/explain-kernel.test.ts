@@ -32,6 +32,7 @@ import {
   arbitrarySendable,
   describePacket,
   placeOf,
+  withoutOwnHosts,
 } from '../support/world-table.ts';
 
 const RUNS = Number(process.env['KERNEL_RUNS'] ?? 30);
@@ -51,7 +52,7 @@ kernelTest(
     try {
       const kernel = new WorldTable(dataplane);
       const property = fc.asyncProperty(
-        arbitraryResources,
+        arbitraryResources.map(withoutOwnHosts),
         arbitrarySendable,
         async (resources, all) => {
           await kernel.become(resources);

@@ -16,7 +16,11 @@ import { evaluate } from '../../compiler/oracle/evaluate.ts';
 import { explainDecision } from '../../compiler/oracle/explain.ts';
 import { policiesOf } from '../../compiler/oracle/tiers.ts';
 import type { World } from '../../compiler/oracle/world.ts';
-import { arbitraryPacket, arbitraryResources } from '../support/arbitrary.ts';
+import {
+  arbitraryHostResources,
+  arbitraryPacket,
+  arbitraryResources,
+} from '../support/arbitrary.ts';
 import { Calculated } from '../support/calculated.ts';
 import type { HostList } from '../support/calculated.ts';
 import { keyOf } from '../support/keys.ts';
@@ -39,7 +43,7 @@ const packets = fc.array(fc.oneof(arbitraryPacket(4), arbitraryPacket(6)), {
 test('a world put in at once', (t) => {
   t.timeout(2 * LIMIT_MS);
   fc.assert(
-    fc.property(arbitraryResources, packets, (resources, sent) => {
+    fc.property(arbitraryHostResources, packets, (resources, sent) => {
       const calc = new Calc(NODE);
       for (const resource of resources) calc.put(keyOf(resource), resource);
       const calculated = new Calculated();

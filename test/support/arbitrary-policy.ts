@@ -105,6 +105,17 @@ function arbitraryClusterScoped(): Arbitrary<Policy> {
   });
 }
 
+/** Of every kind of host policy, mostly for everybody; names that nothing else has. */
+export function arbitraryHostPolicies(lengths: Lengths): Arbitrary<Policy[]> {
+  const one = arbitraryPolicy({
+    policyKind: fc.constant('GlobalNetworkPolicy'),
+    stage: fc.constantFrom('normal', 'forward', 'forward', 'pre-dnat', 'untracked'),
+  });
+  return fc
+    .array(one, lengths)
+    .map((all) => all.map((each, index) => ({ ...each, name: `host-${index}` })));
+}
+
 /** Fields that only some kinds have come in as arbitraries. */
 function arbitraryPolicy(parts: {
   readonly policyKind: Arbitrary<Policy['policyKind']>;

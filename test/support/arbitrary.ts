@@ -18,7 +18,12 @@ import type {
 import type { Address, Family } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import type { Policy } from '../../compiler/model/policy.ts';
-import { arbitraryLabels, arbitraryPolicies, arbitraryRules } from './arbitrary-policy.ts';
+import {
+  arbitraryHostPolicies,
+  arbitraryLabels,
+  arbitraryPolicies,
+  arbitraryRules,
+} from './arbitrary-policy.ts';
 import {
   ADDRESSES,
   HOST_INTERFACES,
@@ -71,6 +76,19 @@ export const arbitraryResources: Arbitrary<readonly Resource[]> = fc
     const all: readonly Resource[] = parts.flat();
     return fc.shuffledSubarray([...all], { minLength: all.length, maxLength: all.length });
   });
+
+/** The same with more that governs the host's interfaces. */
+export const arbitraryHostResources: Arbitrary<readonly Resource[]> = fc
+  .tuple(
+    arbitraryResources,
+    arbitraryHostPolicies({ maxLength: 4 }),
+    fc.uniqueArray(arbitraryHostEndpoint(), { maxLength: 3, selector: (host) => host.name }),
+  )
+  .map(([all, policies, hosts]) => [
+    ...all,
+    ...policies,
+    ...hosts.map((host) => ({ ...host, name: `${host.name}-more`, node: NODES[0] })),
+  ]);
 
 /** A packet of `family`, mostly between addresses that something in the pools knows. */
 export function arbitraryPacket(family: Family): Arbitrary<Packet> {

@@ -11,7 +11,7 @@ import type { Resource, WorkloadEndpoint } from '../../compiler/model/cluster.ts
 import { printAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { parseResource } from '../../compiler/model/parse/resource.ts';
-import { evaluateFlow } from '../../compiler/oracle/flow.ts';
+import { evaluateFlow, isTakenUntracked } from '../../compiler/oracle/flow.ts';
 import type { FlowDecision } from '../../compiler/oracle/flow.ts';
 import type { Flow, FlowEnd } from '../../compiler/oracle/stage.ts';
 import { isSameAddress, ownerOf } from '../../compiler/oracle/world.ts';
@@ -79,8 +79,9 @@ export function decide(policyCase: PolicyCase, sent: CasePacket): FlowDecision {
   const { world: judged } = policyCase;
   const flow = flowOf(policyCase, sent);
   if (!sent.isReply) return evaluateFlow(judged, flow);
-  const opening = evaluateFlow(judged, flowOf(policyCase, openingOf(sent)));
-  const isTracked = opening.verdict === 'allow' && !isUntracked(opening);
+  const asked = flowOf(policyCase, openingOf(sent));
+  const opening = evaluateFlow(judged, asked);
+  const isTracked = opening.verdict === 'allow' && !isTakenUntracked(asked, opening);
   return evaluateFlow(judged, { ...flow, state: isTracked ? 'established' : 'new' });
 }
 
@@ -94,12 +95,6 @@ export function openingOf(reply: CasePacket): CasePacket {
     toInterface: fromInterface,
     isReply: false,
   };
-}
-
-function isUntracked({ stages }: FlowDecision): boolean {
-  return stages.some(
-    ({ stage, decision }) => stage.startsWith('untracked') && decision.decisive.kind === 'rule',
-  );
 }
 
 function flowOf(policyCase: PolicyCase, sent: CasePacket): Flow {

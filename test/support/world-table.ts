@@ -6,20 +6,25 @@ import * as fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import type { Dataplane } from '../../agent/dataplane/dataplane.ts';
 import { plan } from '../../agent/dataplane/plan.ts';
+import { placeHosts } from '../../agent/endpoints/host-placement.ts';
+import type { HostNetwork } from '../../agent/endpoints/placement.ts';
 import { Calc } from '../../compiler/calc/calc.ts';
-import type { ResolvedEndpoint } from '../../compiler/calc/resolved.ts';
-import type { Resource } from '../../compiler/model/cluster.ts';
+import type { ResolvedEndpoint, ResolvedHostEndpoint } from '../../compiler/calc/resolved.ts';
+import type { HostEndpoint, Resource } from '../../compiler/model/cluster.ts';
 import { printAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { DEFAULT_BASE_CONFIG } from '../../compiler/nft/base.ts';
+import type { BaseConfig } from '../../compiler/nft/base.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { Placement } from '../../compiler/nft/dispatch.ts';
+import { NOWHERE } from '../../compiler/nft/host-endpoints.ts';
+import type { HostPlacement } from '../../compiler/nft/host-endpoints.ts';
 import { Table } from '../../compiler/nft/table.ts';
 import { arbitraryPacket } from './arbitrary.ts';
 import type { WorkloadSpec } from './fabric.ts';
 import { keyOf } from './keys.ts';
-import { ADDRESSES } from './pools.ts';
+import { ADDRESSES, HOST_INTERFACES } from './pools.ts';
 import { NODE } from './world.ts';
 
 /** Addresses that workloads may have, and their wires. */
@@ -61,7 +66,8 @@ export const arbitrarySendable: Arbitrary<readonly Packet[]> = fc
   })
   .map((all) => all.filter(isSendable));
 
-function connectionOf(packet: Packet): string {
+/** The same for a packet and its answer. */
+export function connectionOf(packet: Packet): string {
   const ends = [
     `${printAddress(packet.saddr)} ${packet.sport ?? ''}`,
     `${printAddress(packet.daddr)} ${packet.dport ?? ''}`,
@@ -82,19 +88,32 @@ export function describePacket(packet: Packet): string {
   return `${ends} protocol ${protocol} icmp ${icmpType ?? ''}/${icmpCode ?? ''}`;
 }
 
+/** Host endpoints as another node's: peers still, but nothing governs the interfaces of this one. */
+export function withoutOwnHosts(resources: readonly Resource[]): readonly Resource[] {
+  return resources.map((each) =>
+    each.kind === 'HostEndpoint' ? { ...each, node: 'node-b' } : each,
+  );
+}
+
+/** The host's links as HOST_INTERFACES has them. */
+const NETWORK: HostNetwork = {
+  links: new Set(['lo', ...HOST_INTERFACES.map(({ name }) => name), ...WIRES.values()]),
+  hostRoutes: new Map(),
+  addresses: new Map(HOST_INTERFACES.map(({ name, own }) => [name, new Set<string>(own)])),
+};
+
 /** The compiler with one kernel table, taken from world to world. Crafted packets of odd kinds are invalid to conntrack, so those pass. */
 export class WorldTable {
   readonly #dataplane: Dataplane;
   readonly #calc = new Calc(NODE);
   readonly #table = new Table();
-  readonly #compiler = new TableCompiler(this.#table, {
-    ...DEFAULT_BASE_CONFIG,
-    dropInvalid: false,
-  });
+  readonly #compiler: TableCompiler;
   #keys = new Set<string>();
 
-  constructor(dataplane: Dataplane) {
+  constructor(dataplane: Dataplane, base: Partial<BaseConfig> = {}) {
     this.#dataplane = dataplane;
+    const config = { ...DEFAULT_BASE_CONFIG, dropInvalid: false, ...base };
+    this.#compiler = new TableCompiler(this.#table, config);
   }
 
   async become(resources: readonly Resource[]): Promise<void> {
@@ -102,7 +121,14 @@ export class WorldTable {
     for (const key of this.#keys) if (!keys.has(key)) this.#calc.delete(key);
     for (const resource of resources) this.#calc.put(keyOf(resource), resource);
     this.#keys = keys;
-    this.#compiler.apply(this.#calc.flush(), placementOf);
+    const hosts = resources.filter(
+      (each): each is HostEndpoint => each.kind === 'HostEndpoint' && each.node === NODE,
+    );
+    const placed = placeHosts(hosts, NETWORK, (ifname) => ifname.startsWith('cali'));
+    const hostPlacementOf = ({ endpoint }: ResolvedHostEndpoint): HostPlacement =>
+      placed.get(endpoint.name) ?? NOWHERE;
+    this.#compiler.apply(this.#calc.flush(), placementOf, hostPlacementOf);
+    for (const [name, placement] of placed) this.#compiler.placeHost(name, placement);
     const result = await this.#dataplane.commit(plan(this.#table));
     if (!result.ok) throw new Error(`refused: ${fc.stringify(result.refusals)}`);
     this.#table.settle();

@@ -256,11 +256,11 @@ const ROWS: readonly Row[] = [
     out: 'deny:inactive-endpoint',
   },
   {
-    name: 'to an endpoint that is not active, even from the host',
+    name: 'to an endpoint that is not active',
     in: [],
-    from: HOST,
+    from: EXTERNAL,
     to: at(GONE),
-    packet: packet('192.168.0.1', '10.0.0.3', 80),
+    packet: packet('8.8.8.8', '10.0.0.3', 80),
     out: 'deny:inactive-endpoint',
   },
   {
@@ -274,10 +274,26 @@ const ROWS: readonly Row[] = [
   {
     name: 'to an unknown interface',
     in: [],
+    from: EXTERNAL,
+    to: UNKNOWN,
+    packet: packet('8.8.8.8', '10.0.0.9', 80),
+    out: 'deny:unknown-interface',
+  },
+  {
+    name: '6.2.6: what the host sends by a workload’s interface is not judged, whoever is there',
+    in: [],
     from: HOST,
     to: UNKNOWN,
     packet: packet('192.168.0.1', '10.0.0.9', 80),
-    out: 'deny:unknown-interface',
+    out: 'allow:host-to-workload',
+  },
+  {
+    name: '6.2.6: nor whether it runs',
+    in: [],
+    from: HOST,
+    to: at(GONE),
+    packet: packet('192.168.0.1', '10.0.0.3', 80),
+    out: 'allow:host-to-workload',
   },
   {
     name: 'neither end is ours',
