@@ -71,8 +71,9 @@ export class KnownObjects {
     }
     const trimmed = this.#resource.trim(typed, trimMetadata(object['metadata']));
     if (trimmed === undefined) return undefined;
+    if (!isTooDeep(trimmed)) return { ...this.#type, ...trimmed };
     // The parser refuses it for that, and says so: the last accepted version stays.
-    const readable = isTooDeep(trimmed) ? { ...trimmed, spec: TOO_DEEP } : trimmed;
+    const readable = { ...trimmed, spec: TOO_DEEP };
     if (isTooDeep(readable)) throw brokenAnswer('an object with bottomless metadata came');
     return { ...this.#type, ...readable };
   }
