@@ -15,6 +15,8 @@ export class LocalHosts {
   readonly #scopes = new LabelIndex();
   readonly #policies = new Map<string, Policy>();
   readonly #dirty = new Set<string>();
+  /** Policies are indexed once there has been an endpoint for them: most nodes never have one. */
+  #isIndexed = false;
 
   constructor(node: string) {
     this.#node = node;
@@ -23,6 +25,7 @@ export class LocalHosts {
   put(endpoint: HostEndpoint): void {
     const { name, labels, profiles } = endpoint;
     if (endpoint.node !== this.#node) return this.delete(name);
+    if (!this.#isIndexed) this.#indexAll();
     this.#endpoints.set(name, endpoint);
     this.#scopes.setItem(name, labels, profiles);
     this.#dirty.add(name);
@@ -39,11 +42,11 @@ export class LocalHosts {
     if (policy.namespace !== undefined) return;
     const id = policyId(policy);
     this.#policies.set(id, policy);
-    this.#scopes.addSelector(id, policyScope(policy));
+    if (this.#isIndexed) this.#scopes.addSelector(id, policyScope(policy));
   }
 
   deletePolicy(id: string): void {
-    if (this.#policies.delete(id)) this.#scopes.deleteSelector(id);
+    if (this.#policies.delete(id) && this.#isIndexed) this.#scopes.deleteSelector(id);
   }
 
   setProfile(name: string, labels: Labels): void {
@@ -73,5 +76,10 @@ export class LocalHosts {
 
   policiesOf(name: string): Policy[] {
     return this.#scopes.selectorsOf(name).flatMap((id) => this.#policies.get(id) ?? []);
+  }
+
+  #indexAll(): void {
+    this.#isIndexed = true;
+    for (const [id, policy] of this.#policies) this.#scopes.addSelector(id, policyScope(policy));
   }
 }

@@ -145,6 +145,14 @@ test('a policy that changes its kind moves, and its rules are resolved for the n
   }
 });
 
+test('policies that were there before the first host endpoint, and one that went before it', (t) => {
+  const calc = calcOf(policy('p', { types: ['Ingress'] }), policy('gone'));
+  calc.flush();
+  calc.delete('projectcalico.org/GlobalNetworkPolicy//gone');
+  put(calc, hostNamed('h'));
+  t.deepEqual(describe(calc.flush().hostEndpoints.get('h')), ['in default(deny): gnp/p']);
+});
+
 test('an edit of rules is no news for the endpoint', (t) => {
   const calc = calcOf(hostNamed('h'), policy('p'));
   calc.flush();
