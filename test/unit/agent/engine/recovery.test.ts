@@ -161,7 +161,8 @@ test('an endpoint whose chain is refused is closed, the others go on, and it is 
   const { quarantined } = await engine.apply();
   t.deepEqual([...new Set(quarantined.map(({ op }) => op?.origin))], ['endpoint shop/web ingress']);
   const chains = (await fake.dump())?.chains;
-  const drop = [{ kind: 'verdict', verdict: { kind: 'drop' } }];
+  const counter = { kind: 'counter', name: 'ingress/refused' };
+  const drop = [counter, { kind: 'verdict', verdict: { kind: 'drop' } }];
   t.deepEqual(
     chains?.get('to-shop/web')?.rules.map(({ exprs }) => exprs),
     [drop],
