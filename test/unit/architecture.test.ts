@@ -101,6 +101,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'agent/native',
     'agent/netlink',
   ],
+  // Finds with the compiled programs, confirms with the oracle.
+  'agent/diff': [
+    ...COMPILER,
+    'agent/dataplane',
+    'agent/explain',
+    'agent/flowlog',
+    'agent/netlink',
+    'agent/store',
+  ],
   'agent/obs': ['agent'],
   // A table as a file: knows how it is sent, not why it is so.
   'agent/state': ['compiler', 'compiler/nft', 'agent', 'agent/native', 'agent/netlink'],
@@ -108,9 +117,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'agent/guard': [...COMPILER, ...AGENT, 'agent/native'],
   'agent/runner': [...COMPILER, ...AGENT, 'agent/native'],
   // What the running agent tells of itself, and the client that asks.
-  'agent/control': [...COMPILER, ...AGENT, 'agent/native', 'agent/runner'],
+  'agent/control': [...COMPILER, ...AGENT, 'agent/diff', 'agent/native', 'agent/runner'],
   // The composition root: the only place that chooses implementations.
-  'agent/cli': [...COMPILER, ...AGENT, 'agent/control', 'agent/native', 'agent/runner'],
+  'agent/cli': [
+    ...COMPILER,
+    ...AGENT,
+    'agent/control',
+    'agent/diff',
+    'agent/native',
+    'agent/runner',
+  ],
   // The man page and the completion are made from the command tree.
   scripts: ['scripts/crds', 'agent/cli', 'scripts/package'],
   'scripts/crds': [],

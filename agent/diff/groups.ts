@@ -1,0 +1,140 @@
+/**
+ * Changes as a person reads them: what changes alike at one end is told once, with everybody at the other. Comes in: changes of pairs of classes.
+ * Goes out: groups, the largest first, as plain data.
+ */
+import { printAddress } from '../../compiler/model/ip.ts';
+import type { Packet } from '../../compiler/model/packet.ts';
+import { compareUtf8 } from '../../compiler/model/text-order.ts';
+import { protocolName } from '../flowlog/record.ts';
+import type { EndClass } from './classes.ts';
+import type { Change } from './compare.ts';
+
+export interface EndGroup {
+  /** Workloads, in the order of their names, the first of them. */
+  readonly names: readonly string[];
+  readonly workloads: number;
+  /** Addresses that are no workload's, one for each way in which rules see them. */
+  readonly outside: readonly string[];
+}
+
+export interface ChangeGroup {
+  readonly before: 'allow' | 'deny';
+  readonly after: 'allow' | 'deny';
+  readonly from: EndGroup;
+  readonly to: EndGroup;
+  /** `tcp/80`; the first of them, `total` says how many were found. */
+  readonly packets: { readonly total: number; readonly first: readonly string[] };
+  /** The arguments of picket explain for one packet that the oracle has confirmed. */
+  readonly example: string;
+  readonly byBefore: string;
+  readonly byAfter: string;
+}
+
+const MAX_NAMES = 10;
+const MAX_PACKETS = 8;
+
+interface Gathered {
+  readonly change: Change;
+  readonly froms: Set<EndClass>;
+  readonly tos: Set<EndClass>;
+}
+
+export function groupChanges(changes: readonly Change[]): readonly ChangeGroup[] {
+  const ids = new Map<EndClass, number>();
+  const idOf = (end: EndClass): number => {
+    const id = ids.get(end) ?? ids.size;
+    ids.set(end, id);
+    return id;
+  };
+  const idsOf = (ends: ReadonlySet<EndClass>): string =>
+    [...ends]
+      .map(idOf)
+      .sort((a, b) => a - b)
+      .join();
+  const all = changes.map((change): Gathered => ({
+    change,
+    froms: new Set([change.from]),
+    tos: new Set([change.to]),
+  }));
+  // First everybody who reaches one end alike, then all ends that the same ones reach alike.
+  const byTo = merge(all, ({ change, tos }) => `${alike(change)} ${idsOf(tos)}`);
+  const merged = merge(byTo, ({ change, froms }) => `${alike(change)} ${idsOf(froms)}`);
+  return merged
+    .map(toGroup)
+    .sort((a, b) => sizeOf(b) - sizeOf(a) || compareUtf8(a.example, b.example));
+}
+
+function merge(all: readonly Gathered[], keyOf: (one: Gathered) => string): readonly Gathered[] {
+  const merged = new Map<string, Gathered>();
+  for (const one of all) {
+    const key = keyOf(one);
+    const known = merged.get(key);
+    if (known === undefined) merged.set(key, one);
+    else {
+      for (const from of one.froms) known.froms.add(from);
+      for (const to of one.tos) known.tos.add(to);
+    }
+  }
+  return [...merged.values()];
+}
+
+/** Equal for changes of the same packets in the same direction, for the same reasons. */
+function alike({ before, byBefore, byAfter, packets }: Change): string {
+  return JSON.stringify([before, byBefore, byAfter, packetsOf(packets)]);
+}
+
+function toGroup({ change, froms, tos }: Gathered): ChangeGroup {
+  const { before, after, example, byBefore, byAfter } = change;
+  const texts = packetsOf(change.packets);
+  return {
+    before,
+    after,
+    from: endGroup(froms),
+    to: endGroup(tos),
+    packets: { total: texts.length, first: texts.slice(0, MAX_PACKETS) },
+    example: exampleOf(change, example),
+    byBefore,
+    byAfter,
+  };
+}
+
+function endGroup(ends: ReadonlySet<EndClass>): EndGroup {
+  const names = [...ends].flatMap(({ members }) => members.map(({ id }) => id)).sort(compareUtf8);
+  const outside = [...ends]
+    .filter(({ kind }) => kind === 'outside')
+    .flatMap(({ addresses: [first] }) => Object.values(first ?? {}).map(printAddress));
+  return {
+    names: names.slice(0, MAX_NAMES),
+    workloads: names.length,
+    outside: outside.slice(0, MAX_NAMES),
+  };
+}
+
+function sizeOf({ from, to }: ChangeGroup): number {
+  return countEnds(from) * countEnds(to);
+}
+
+function countEnds({ workloads, outside }: EndGroup): number {
+  return workloads + outside.length;
+}
+
+function packetsOf(packets: readonly Packet[]): readonly string[] {
+  return [...new Set(packets.map(printService))];
+}
+
+/** `tcp/80`, `icmp/8/0`, `47`; with the source port where it is not the usual one. */
+export function printService({ protocol, dport, sport, icmpType, icmpCode }: Packet): string {
+  const name = protocolName(protocol);
+  if (dport !== undefined) {
+    return `${name}/${dport}${sport === undefined || sport === USUAL_SPORT ? '' : ` from port ${sport}`}`;
+  }
+  return icmpType === undefined ? name : `${name}/${icmpType}/${icmpCode ?? 0}`;
+}
+
+const USUAL_SPORT = 40_000;
+
+function exampleOf({ from, to }: Change, packet: Packet): string {
+  const source = from.members[0]?.id ?? printAddress(packet.saddr);
+  const destination = to.members[from === to ? 1 : 0]?.id ?? printAddress(packet.daddr);
+  return `${source} ${destination} ${printService(packet)}`;
+}
