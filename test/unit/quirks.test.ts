@@ -1,7 +1,8 @@
 /**
  * What Picket does where Calico's behaviour surprises: one test or more per row of specification section 11.2 that concerns what exists.
- * Titles begin with the row's number; README, "Differences to Calico", gives the reasons. Rows of host endpoints (Q10, Q11, Q21), flow
- * logs (Q15), timers and processes of Felix (Q16, Q27) and QoS (Q22) have nothing here yet to show.
+ * Titles begin with the row's number; README, "Differences to Calico", gives the reasons. Rows of host endpoints (Q10,
+ * Q11, Q21) are shown by real packets in test/kernel/host-endpoint-stages.test.ts; flow logs (Q15), timers and processes of Felix (Q16, Q27)
+ * and QoS (Q22) have nothing here to show.
  */
 import test from 'ava';
 import { FakeDataplane } from '../../agent/dataplane/fake.ts';

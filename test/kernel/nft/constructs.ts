@@ -5,6 +5,7 @@
 import { toAddress, toCidr, type Cidr, type Family } from '../../../compiler/model/ip.ts';
 import { ICMP_PROTOCOL } from '../../../compiler/model/packet.ts';
 import * as x from '../../../compiler/nft/exprs.ts';
+import { clearMark, markHas, setMark } from '../../../compiler/nft/mark.ts';
 import type {
   DataType,
   Expr,
@@ -293,6 +294,11 @@ export const RULES: readonly RuleRow[] = [
   },
   { nft: 'ct state established,related accept', exprs: [...x.ctStateAny(6), accept] },
   { nft: 'ct state invalid drop', exprs: [...x.ctStateAny(x.CT_STATE.invalid), dropped] },
+  { nft: 'meta mark & 0x10000000 == 0x10000000 accept', exprs: [...markHas(0x1000_0000), accept] },
+  { nft: 'meta mark set meta mark | 0x80000000', exprs: setMark(0x8000_0000) },
+  { nft: 'meta mark set meta mark & 0xefffffff', exprs: clearMark(0x1000_0000) },
+  { nft: 'fib saddr . iif oif exists accept', exprs: [...x.reversePathHolds(), accept] },
+  { nft: 'iif 0 accept', exprs: [...x.sentByHost(), accept] },
   { nft: 'ct status dnat accept', exprs: [...x.ctStatusAny(x.CT_STATUS.dnat), accept] },
   { nft: 'fib saddr . iif oif missing drop', exprs: [...x.reversePathFails(), dropped] },
   { nft: 'fib daddr type local accept', exprs: [...x.fibLocal('daddr'), accept] },
