@@ -1,5 +1,5 @@
 /** The units of systemd/: what systemd thinks of them, and their own command lines under their own restrictions, in real kernels. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,10 +9,11 @@ import { receiveDatagrams } from '../support/datagrams.ts';
 import type { DatagramReceiver } from '../support/datagrams.ts';
 import { kernelTest } from '../support/needs.ts';
 import { runIp } from '../support/netns.ts';
-import { openServiceSandbox } from '../support/service-sandbox.ts';
-import type { SandboxFolders } from '../support/service-sandbox.ts';
+import { openServiceFolders, sandboxed } from '../support/service-sandbox.ts';
+import type { ServiceFolders } from '../support/service-sandbox.ts';
 import { projectPath, requireSystemTool } from '../support/tools.ts';
 import { parseUnit } from '../support/unit-file.ts';
+import type { UnitFile } from '../support/unit-file.ts';
 
 const UNITS = ['systemd/picket.service', 'systemd/picket-boot.service'] as const;
 const CAPS = ['root', 'netns', 'addon', 'cc', 'systemd', 'overlay'] as const;
@@ -48,7 +49,7 @@ kernelTest('the exposure of the units is at most 2.5', ['systemd'], async (t) =>
 
 interface RunningService {
   readonly pid: number;
-  readonly folders: SandboxFolders;
+  readonly folders: ServiceFolders;
   readonly notify: DatagramReceiver;
   /** Field names of all messages so far, in order, without those that come by the clock; READY and STATUS are one message. */
   words(): string[];
@@ -58,15 +59,17 @@ interface RunningService {
   close(): Promise<void>;
 }
 
+function readUnit(name: string): UnitFile {
+  return parseUnit(readFileSync(projectPath(`systemd/${name}.service`), 'utf8'));
+}
+
 /** Starts ExecStart= of picket.service in the namespace of the bench, with these manifests. */
 async function startService(
   bench: Bench,
   manifests: Readonly<Record<string, string>> | undefined,
   env: Readonly<Record<string, string>> = {},
 ): Promise<RunningService> {
-  const unit = parseUnit(readFileSync(projectPath('systemd/picket.service'), 'utf8'));
-  const sandbox = await openServiceSandbox(unit, bench.netns.path);
-  const { folders, wrapper, command } = sandbox;
+  const folders = openServiceFolders();
   writeFileSync(join(folders.configuration, 'picket.yaml'), 'node: n1\n');
   if (manifests !== undefined) mkdirSync(join(folders.configuration, 'policies'));
   for (const [name, text] of Object.entries(manifests ?? {})) {
@@ -74,7 +77,7 @@ async function startService(
   }
   const socket = join(folders.runtime, 'notify');
   const notify = await receiveDatagrams(socket);
-  const [file = '', ...args] = [...wrapper, ...command];
+  const [file, ...args] = await sandboxed(readUnit('picket'), bench.netns.path, folders);
   const child = execa(file, args, {
     env: { NOTIFY_SOCKET: socket, ...env },
     reject: false,
@@ -98,7 +101,7 @@ async function startService(
       child.kill('SIGKILL');
       await ended;
       await notify.close();
-      sandbox.close();
+      folders.close();
     },
   };
 }
@@ -201,6 +204,45 @@ for (const { name, manifests, status } of IDLE) {
     }),
   );
 }
+
+kernelTest('picket-boot.service brings back what picket.service enforced', CAPS, (t) =>
+  withService({}, async (service, bench) => {
+    const boot = async (): Promise<string> => {
+      const unit = readUnit('picket-boot');
+      const [file, ...args] = await sandboxed(unit, bench.netns.path, service.folders);
+      const { exitCode, stdout, stderr } = await execa(file, args, { reject: false });
+      t.deepEqual([exitCode, stderr], [0, '']);
+      return stdout;
+    };
+    await service.said(/^READY=1\nSTATUS=in sync/);
+    service.signal('SIGTERM');
+    t.is((await service.ended).exitCode, 0);
+    t.regex(await boot(), /^nothing loaded: table inet picket is there already/);
+
+    // A reboot: the kernel starts empty, /run too.
+    await bench.nft('delete', 'table', 'inet', 'picket');
+    for (const name of readdirSync(service.folders.runtime)) {
+      rmSync(join(service.folders.runtime, name), { recursive: true });
+    }
+    t.regex(await boot(), /^state loaded: /);
+    t.deepEqual(await bench.policies(), ['first']);
+  }),
+);
+
+kernelTest('picket-boot.service on a new host loads nothing and succeeds', CAPS, (t) =>
+  Bench.with({}, async (bench) => {
+    const folders = openServiceFolders();
+    try {
+      const unit = readUnit('picket-boot');
+      const [file, ...args] = await sandboxed(unit, bench.netns.path, folders);
+      const { exitCode, stdout, stderr } = await execa(file, args, { reject: false });
+      t.deepEqual([exitCode, stderr], [0, ''], stdout);
+      t.is(await bench.table(), undefined);
+    } finally {
+      folders.close();
+    }
+  }),
+);
 
 const WATCHDOG_MS = 900;
 

@@ -20,30 +20,19 @@ const FAMILIES: Readonly<Record<string, number>> = {
   AF_NETLINK: 16,
 };
 
-/** Below the folder of a sandbox; what stands there under the names of the real ones. */
-export interface SandboxFolders {
+/** What stands in a sandbox under the names of the real ones, and outlives it. */
+export interface ServiceFolders {
+  readonly root: string;
   /** `/etc/picket`. */
   readonly configuration: string;
   /** `/var/lib/picket`. */
   readonly state: string;
   /** `/run/picket`. */
   readonly runtime: string;
-}
-
-export interface ServiceSandbox {
-  readonly folders: SandboxFolders;
-  /** What to put before a command line. */
-  readonly wrapper: readonly string[];
-  /** The unit's own command line. */
-  readonly command: readonly string[];
   close(): void;
 }
 
-/** Makes the directories; nothing runs yet. */
-export async function openServiceSandbox(
-  unit: UnitFile,
-  netnsPath: string,
-): Promise<ServiceSandbox> {
+export function openServiceFolders(): ServiceFolders {
   const root = mkdtempSync(join(tmpdir(), 'picket-unit-'));
   const folders = {
     configuration: join(root, 'configuration'),
@@ -51,33 +40,37 @@ export async function openServiceSandbox(
     runtime: join(root, 'runtime'),
   };
   for (const folder of [...Object.values(folders), join(root, 'overlay')]) mkdirSync(folder);
-  const [command = ''] = unit.get('Service.ExecStart') ?? [];
-  const sandbox = await buildTool('sandbox');
-  return {
-    folders,
-    command: command.split(' '),
-    wrapper: [
-      requireSystemTool('nsenter'),
-      `--net=${netnsPath}`,
-      requireSystemTool('unshare'),
-      '--mount',
-      'sh',
-      '-euc',
-      MOUNTS,
-      root,
-      projectPath('bin/picket'),
-      requireSystemTool('setpriv'),
-      `--bounding-set=-all${capabilities(unit)}`,
-      '--inh-caps=-all',
-      '--no-new-privs',
-      sandbox,
-      (await allowedCalls(unit)).join(),
-      words(unit, 'Service.RestrictAddressFamilies')
-        .map((name) => FAMILIES[name])
-        .join(),
-    ],
-    close: () => rmSync(root, { recursive: true, force: true }),
-  };
+  return { root, ...folders, close: () => rmSync(root, { recursive: true, force: true }) };
+}
+
+/** A command line that runs another one, by default the unit's own, as the unit would. */
+export async function sandboxed(
+  unit: UnitFile,
+  netnsPath: string,
+  folders: ServiceFolders,
+  command = (unit.get('Service.ExecStart')?.[0] ?? '').split(' '),
+): Promise<readonly [string, ...string[]]> {
+  return [
+    requireSystemTool('nsenter'),
+    `--net=${netnsPath}`,
+    requireSystemTool('unshare'),
+    '--mount',
+    'sh',
+    '-euc',
+    MOUNTS,
+    folders.root,
+    projectPath('bin/picket'),
+    requireSystemTool('setpriv'),
+    `--bounding-set=-all${capabilities(unit)}`,
+    '--inh-caps=-all',
+    '--no-new-privs',
+    await buildTool('sandbox'),
+    (await allowedCalls(unit)).join(),
+    words(unit, 'Service.RestrictAddressFamilies')
+      .map((name) => FAMILIES[name])
+      .join(),
+    ...command,
+  ];
 }
 
 /**
@@ -93,7 +86,7 @@ const MOUNTS = `
     mkdir -p "$layer/upper" "$layer/work"
     mount -t overlay overlay -o "lowerdir=$at,upperdir=$layer/upper,workdir=$layer/work" "$at"
   done
-  mkdir /etc/picket /var/lib/picket /run/picket
+  mkdir -p /etc/picket /var/lib/picket /run/picket
   ln -sf "$picket" /usr/bin/picket
   mount --bind "$0/configuration" /etc/picket
   mount --bind "$0/state" /var/lib/picket
