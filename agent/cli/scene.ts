@@ -71,5 +71,17 @@ export function oracleConfig(config: Config): OracleConfig {
     allowVxlanFromWorkloads: config.allowVxlanPacketsFromWorkloads,
     allowIpipFromWorkloads: config.allowIpipPacketsFromWorkloads,
     allowSourceSpoofing: config.workloadSourceSpoofing === 'Any',
+    denyInvalid: !config.disableConntrackInvalidCheck,
+    failsafes: {
+      ingress: config.failsafeInboundHostPorts,
+      egress: config.failsafeOutboundHostPorts,
+    },
+    ipip: config.ipipEnabled,
+    vxlan: config.vxlanEnabled,
+    externalNodes: config.externalNodes,
+    wireguardPorts: {
+      ...(config.wireguardPort === 0 ? {} : { 4: config.wireguardPort }),
+      ...(config.wireguardPortV6 === 0 ? {} : { 6: config.wireguardPortV6 }),
+    },
   };
 }

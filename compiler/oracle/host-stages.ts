@@ -3,8 +3,6 @@
  * 6.2). Refuses to know workloads' policies.
  */
 import type { HostEndpoint } from '../model/cluster.ts';
-import { cidrContains } from '../model/ip.ts';
-import type { Address, Cidr } from '../model/ip.ts';
 import type { Packet } from '../model/packet.ts';
 import type { Direction } from '../model/policy.ts';
 import { decideImplicitly } from './decision.ts';
@@ -15,6 +13,7 @@ import { anyHostEndpoint, namedHostEndpoint } from './host-endpoint.ts';
 import { decideByState, linkIn, linkNamed, linkOut, stageOf } from './stage.ts';
 import type { FlowStage, Link, StageName, Way } from './stage.ts';
 import { policiesOf } from './tiers.ts';
+import { isPeerNode } from './world.ts';
 import type { World } from './world.ts';
 
 const UDP = 17;
@@ -74,10 +73,8 @@ export function judgePreDnat(way: Way): FlowStage | undefined {
 /** filter INPUT, steps 1 to 3: whoever has sent it, and whatever governs the interface. */
 export function judgeTunnel({ world, flow }: Way): FlowStage | undefined {
   const { packet } = flow;
-  const { ipipPeers, vxlanPeers } = world.config;
-  const peers = isIpip(packet) ? ipipPeers : isVxlan(world, packet) ? vxlanPeers : undefined;
-  if (peers !== undefined) {
-    const decision = isOneOf(peers, packet.saddr)
+  if (isIpip(world, packet) || isVxlan(world, packet)) {
+    const decision = isPeerNode(world, packet.saddr)
       ? decideImplicitly('allow', 'tunnel')
       : decideImplicitly('deny', 'tunnel-stranger');
     return stageOf('input', undefined, decision);
@@ -186,26 +183,18 @@ function decideByFailsafe(
 }
 
 function isTunnelOut(world: World, packet: Packet): boolean {
-  const { ipipPeers = [], vxlanPeers = [] } = world.config;
-  return (
-    (isIpip(packet) && isOneOf(ipipPeers, packet.daddr)) ||
-    (isVxlan(world, packet) && isOneOf(vxlanPeers, packet.daddr)) ||
-    isWireguard(world, packet)
-  );
+  const isTunnel = isIpip(world, packet) || isVxlan(world, packet);
+  return (isTunnel && isPeerNode(world, packet.daddr)) || isWireguard(world, packet);
 }
 
-function isIpip({ family, protocol }: Packet): boolean {
-  return family === 4 && protocol === IPV4_IN_IP;
+function isIpip({ config }: World, { family, protocol }: Packet): boolean {
+  return config.ipip && family === 4 && protocol === IPV4_IN_IP;
 }
 
 function isVxlan({ config }: World, { protocol, dport }: Packet): boolean {
-  return protocol === UDP && dport === config.vxlanPort;
+  return config.vxlan && protocol === UDP && dport === config.vxlanPort;
 }
 
 function isWireguard({ config }: World, { family, protocol, dport }: Packet): boolean {
   return protocol === UDP && dport !== undefined && dport === config.wireguardPorts[family];
-}
-
-function isOneOf(nets: readonly Cidr[], address: Address): boolean {
-  return nets.some((net) => cidrContains(net, address));
 }

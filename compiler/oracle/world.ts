@@ -30,9 +30,11 @@ export interface OracleConfig {
   readonly failsafes: Failsafes;
   /** Whether what connection tracking calls invalid is denied where an endpoint is judged (section 6.2.1). */
   readonly denyInvalid: boolean;
-  /** Hosts that tunnel with this one (section 6.2.4); `undefined` = the tunnel is not in use. */
-  readonly ipipPeers: readonly Cidr[] | undefined;
-  readonly vxlanPeers: readonly Cidr[] | undefined;
+  /** Tunnels between hosts that are in use (section 6.2.4). */
+  readonly ipip: boolean;
+  readonly vxlan: boolean;
+  /** Hosts that take part beside the Nodes of the world. */
+  readonly externalNodes: readonly Cidr[];
   /** UDP port that WireGuard listens on, by family; absent = not in use. */
   readonly wireguardPorts: Readonly<Partial<Record<Family, number>>>;
 }
@@ -45,8 +47,9 @@ export const DEFAULT_ORACLE_CONFIG: OracleConfig = Object.freeze({
   allowSourceSpoofing: false,
   failsafes: DEFAULT_FAILSAFES,
   denyInvalid: true,
-  ipipPeers: undefined,
-  vxlanPeers: undefined,
+  ipip: false,
+  vxlan: false,
+  externalNodes: [],
   wireguardPorts: {},
 });
 
@@ -134,6 +137,16 @@ export function ownerOf(world: World, address: Address): WorkloadEndpoint | unde
     (endpoint) => endpoint.active && endpoint.addresses.some((own) => isSameAddress(own, address)),
   );
   return claimants.toSorted((a, b) => b.createdMs - a.createdMs || (a.id < b.id ? -1 : 1))[0];
+}
+
+/** Whether tunnels with the address are the cluster's own: a Node's, or configured beside them. */
+export function isPeerNode(world: World, address: Address): boolean {
+  return (
+    world.config.externalNodes.some((net) => cidrContains(net, address)) ||
+    resourcesOf(world, 'Node').some((node) =>
+      node.addresses.some((own) => isSameAddress(own, address)),
+    )
+  );
 }
 
 export function isSameAddress(a: Address, b: Address): boolean {

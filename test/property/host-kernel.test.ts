@@ -48,7 +48,8 @@ const OUTBOUND = [
   { protocol: 6, port: 81, net: undefined },
   { protocol: 17, port: 80, net: cidr('198.51.100.0/24') },
 ];
-const PEERS = [cidr('203.0.113.9/32'), cidr('2001:db8::/32')];
+/** Beside the nodes of the world. */
+const PEERS = [cidr('203.0.113.9/32'), cidr('2001:db8:3::/48')];
 
 /** Failsafes for some, tunnels with some, pods that may not reach their host. */
 const OTHERS: Setting = {
@@ -71,8 +72,9 @@ const OTHERS: Setting = {
     defaultEndpointToHostAction: 'Drop',
     vxlanPort: 81,
     failsafes: { ingress: INBOUND, egress: OUTBOUND },
-    ipipPeers: PEERS,
-    vxlanPeers: PEERS,
+    ipip: true,
+    vxlan: true,
+    externalNodes: PEERS,
     wireguardPorts: { 4: 80 },
   },
 };

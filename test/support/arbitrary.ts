@@ -9,6 +9,7 @@ import type {
   Labels,
   NamedPort,
   NetworkSet,
+  Node,
   Profile,
   Resource,
   ServiceEndpoints,
@@ -83,10 +84,12 @@ export const arbitraryHostResources: Arbitrary<readonly Resource[]> = fc
     arbitraryResources,
     arbitraryHostPolicies({ maxLength: 4 }),
     fc.uniqueArray(arbitraryHostEndpoint(), { maxLength: 3, selector: (host) => host.name }),
+    fc.array(arbitraryNode(), { maxLength: 1 }),
   )
-  .map(([all, policies, hosts]) => [
+  .map(([all, policies, hosts, nodes]) => [
     ...all,
     ...policies,
+    ...nodes,
     ...hosts.map((host) => ({ ...host, name: `${host.name}-more`, node: NODES[0] })),
   ]);
 
@@ -201,6 +204,17 @@ function arbitraryHostEndpoint(): Arbitrary<HostEndpoint> {
     ),
     ports: fc.array(arbitraryNamedPort(), { maxLength: 2 }),
   });
+}
+
+/** Another one, somewhere behind the host's interfaces. */
+function arbitraryNode(): Arbitrary<Node> {
+  const behind = HOST_INTERFACES.flatMap((each) => each.behind).map(address);
+  return fc.subarray(behind, { maxLength: 3 }).map((addresses) => ({
+    kind: 'Node',
+    name: NODES[1],
+    labels: {},
+    addresses,
+  }));
 }
 
 function arbitraryNetworkSet(): Arbitrary<NetworkSet> {

@@ -888,7 +888,15 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.4: IPIP from a peer is allowed before policy',
     in: [ETH0],
-    config: { ipipPeers: [cidr('203.0.113.0/24')] },
+    config: { ipip: true, externalNodes: [cidr('203.0.113.0/24')] },
+    ...ARRIVING,
+    packet: portless('203.0.113.9', '192.0.2.1', 4),
+    out: 'input@:allow:tunnel',
+  },
+  {
+    name: '6.2.4: the addresses of Nodes are peers',
+    in: [ETH0, { kind: 'Node', name: 'node-b', labels: {}, addresses: [address('203.0.113.9')] }],
+    config: { ipip: true },
     ...ARRIVING,
     packet: portless('203.0.113.9', '192.0.2.1', 4),
     out: 'input@:allow:tunnel',
@@ -896,7 +904,7 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.4: IPIP from anybody else is denied, without host endpoints too',
     in: [],
-    config: { ipipPeers: [cidr('192.0.2.0/24')] },
+    config: { ipip: true, externalNodes: [cidr('192.0.2.0/24')] },
     ...ARRIVING,
     packet: portless('203.0.113.9', '192.0.2.1', 4),
     out: 'input@:deny:tunnel-stranger',
@@ -911,7 +919,7 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.4: VXLAN from a peer',
     in: [ETH0],
-    config: { vxlanPeers: [cidr('203.0.113.9/32')] },
+    config: { vxlan: true, externalNodes: [cidr('203.0.113.9/32')] },
     ...ARRIVING,
     packet: { ...HTTP_IN, protocol: 17, dport: 4789 },
     out: 'input@:allow:tunnel',
@@ -919,7 +927,7 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.4: VXLAN from elsewhere',
     in: [ALL],
-    config: { vxlanPeers: [] },
+    config: { vxlan: true },
     ...ARRIVING,
     packet: { ...HTTP_IN, protocol: 17, dport: 4789 },
     out: 'input@:deny:tunnel-stranger',
@@ -943,7 +951,7 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.4: tunnels are for packets to the host, not for forwarded ones',
     in: [ETH0, forward('fwd', IN)],
-    config: { ipipPeers: [cidr('203.0.113.0/24')] },
+    config: { ipip: true, externalNodes: [cidr('203.0.113.0/24')] },
     ...THROUGH,
     packet: portless('203.0.113.9', '198.51.100.7', 4),
     out: 'forward-in@eth0:deny:end-of-tier',
@@ -951,7 +959,7 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.6: IPIP and VXLAN to peers leave before policy',
     in: [ETH0],
-    config: { ipipPeers: [cidr('203.0.113.0/24')] },
+    config: { ipip: true, externalNodes: [cidr('203.0.113.0/24')] },
     ...LEAVING,
     packet: portless('192.0.2.1', '203.0.113.9', 4),
     out: 'output@:allow:tunnel',
@@ -959,7 +967,7 @@ const ROWS: readonly Row[] = [
   {
     name: '6.2.6: to others, policy decides',
     in: [ETH0],
-    config: { ipipPeers: [] },
+    config: { ipip: true },
     ...LEAVING,
     packet: portless('192.0.2.1', '203.0.113.9', 4),
     out: 'output@eth0:deny:no-profile',
