@@ -68,9 +68,10 @@ async function startService(
   bench: Bench,
   manifests: Readonly<Record<string, string>> | undefined,
   env: Readonly<Record<string, string>> = {},
+  configuration = '',
 ): Promise<RunningService> {
   const folders = openServiceFolders();
-  writeFileSync(join(folders.configuration, 'picket.yaml'), 'node: n1\n');
+  writeFileSync(join(folders.configuration, 'picket.yaml'), `node: n1\n${configuration}`);
   if (manifests !== undefined) mkdirSync(join(folders.configuration, 'policies'));
   for (const [name, text] of Object.entries(manifests ?? {})) {
     writeFileSync(join(folders.configuration, 'policies', name), text);
@@ -204,6 +205,36 @@ for (const { name, manifests, status } of IDLE) {
     }),
   );
 }
+
+const HOST = `apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: host, labels: {role: host}}
+spec: {node: n1, interfaceName: '*'}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: host}
+spec: {selector: role == 'host', types: [Ingress], ingress: [{action: Deny}]}
+`;
+
+kernelTest(
+  'what nobody confirms is undone under the restrictions too, though the agent is killed',
+  CAPS,
+  (t) =>
+    Bench.with({}, async (bench) => {
+      const manifests = { 'host.yaml': HOST };
+      const service = await startService(bench, manifests, {}, 'confirmHostPolicyChanges: 5s\n');
+      try {
+        await until('the change', async () => (await bench.table()) !== undefined);
+        service.signal('SIGKILL');
+        await service.ended;
+        await until('the change undone', async () => (await bench.table()) === undefined);
+        t.pass();
+      } finally {
+        await service.close();
+      }
+    }),
+);
 
 kernelTest('picket-boot.service brings back what picket.service enforced', CAPS, (t) =>
   withService({}, async (service, bench) => {
