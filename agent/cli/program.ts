@@ -11,6 +11,7 @@ import { cleanupCommand } from './cleanup.ts';
 import { compileCommand } from './compile.ts';
 import { configCommand } from './config.ts';
 import { confirmCommand } from './confirm.ts';
+import { diffCommand } from './diff.ts';
 import { explainCommand } from './explain.ts';
 import { getCommand } from './get.ts';
 import { guardCommand } from './guard.ts';
@@ -59,6 +60,7 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
     waitCommand(),
     flowsCommand(),
     whyCommand(),
+    diffCommand(),
     compileCommand(),
     lintCommand(),
     explainCommand(),

@@ -5,11 +5,13 @@
  *   GET /v1/endpoints|policies|sets?name=…       Rows of what is realised
  *   GET /v1/wait?policy=…&pod=…                  WaitAnswer, as of now
  *   GET /v1/objects                              every object in force, one line each (objects.ts)
+ *   GET /v1/desired                              every object that the kernel should have, one line each
  *
  * The version of these answers is the agent's: both are one program.
  */
 import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import type { CounterReader, Counters } from '../dataplane/counters.ts';
+import { desiredListable, tableObjects } from '../diff/table-diff.ts';
 import type { Agent } from '../runner/agent.ts';
 import { OBJECTS_PATH, objectRows } from './objects.ts';
 import { realisedEndpoints, realisedPolicies, realisedSets } from './realised.ts';
@@ -32,6 +34,7 @@ export type Current = () => Governing | undefined;
 
 export const STATUS_PATH = '/v1/status';
 export const WAIT_PATH = '/v1/wait';
+export const DESIRED_PATH = '/v1/desired';
 export const REALISED_PATHS = {
   endpoints: '/v1/endpoints',
   policies: '/v1/policies',
@@ -69,11 +72,18 @@ export function controlRoutes(current: Current): readonly Route[] {
         return wrongRequest('say which policy: ?policy=NS/NAME');
       return json(isPolicyInForce(agent, policy, query.get('pod') ?? undefined));
     }),
+    get(DESIRED_PATH, ({ agent }) => ({ kind: 'rows', rows: desiredRows(agent) })),
     get(OBJECTS_PATH, ({ agent, node, oracle }) => ({
       kind: 'rows',
       rows: objectRows(agent.engine.store, { node, oracle }),
     })),
   ];
+}
+
+/** The last row says that it is complete. */
+function* desiredRows({ engine }: Agent): Generator {
+  yield* tableObjects(desiredListable(engine.table));
+  yield { end: true };
 }
 
 function named(query: URLSearchParams): string | undefined {
