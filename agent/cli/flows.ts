@@ -108,7 +108,7 @@ async function flows(options: FlowOptions): Promise<void> {
   const print = PRINTERS[options.output];
   for (const record of answer.records) printLine(print(record));
   if (options.follow) {
-    await follow(socketOf(config), { ...filter, from: String(answer.next) }, options.output);
+    await follow(socketOf(config), { ...filter, next: String(answer.next) }, options.output);
   } else if (answer.records.length === 0 && options.output !== 'json') {
     process.stderr.write('no such flow; what is logged is said by flowLogVerdicts\n');
   }

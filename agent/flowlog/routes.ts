@@ -2,7 +2,7 @@
  * What the agent answers about flows. Comes in: queries with filters. Goes out: the records kept, and those to come, one JSON line each.
  *
  *   GET /v1/flows?last=N&since=MS&pod=…          {"next": 17, "records": […]}
- *   GET /v1/flows/follow?from=17&pod=…           {record} per line, {"lost": N} where the reader was too slow
+ *   GET /v1/flows/follow?next=17&pod=…           {record} per line, {"lost": N} where the reader was too slow
  */
 import { json, wrongRequest } from '../control/route.ts';
 import type { ControlRequest, LineSink, Reply, Route } from '../control/route.ts';
@@ -45,13 +45,13 @@ function answerFlows(ring: FlowRing, { query }: ControlRequest): Reply {
 function followFlows(ring: FlowRing, { query }: ControlRequest): Reply {
   const filter = filterOf(query);
   if ('wrong' in filter) return wrongRequest(filter.wrong);
-  const from = numberOf(query, 'from') ?? ring.next;
-  if (Number.isNaN(from)) return wrongRequest('from is a number');
+  const next = numberOf(query, 'next') ?? ring.next;
+  if (Number.isNaN(next)) return wrongRequest('next is a number');
   return {
     kind: 'lines',
     follow: (lines) => {
       const send = (record: FlowRecord): void => sendIf(filter.test, lines, record);
-      for (const record of ring.newest(from)) send(record);
+      for (const record of ring.newest(next)) send(record);
       const leave = ring.follow(send);
       lines.signal.addEventListener('abort', leave, { once: true });
     },

@@ -143,7 +143,7 @@ kernelTest('who follows gets every record; a filter that is wrong is said', NEED
     const agent = await bench.start();
     t.false(await bench.send('web', to(81)));
     await bench.recorded(1);
-    const following = bench.flows('--follow', '-o', 'json', '--to', 'shop/db');
+    const following = bench.flows('--follow', '-o', 'json', '--from', 'shop/web');
     t.false(await bench.send('web', to(82)));
     await bench.recorded(2);
     await new Promise((resolve) => setTimeout(resolve, 500));
