@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: the figures that the issues name, as ratios within one run, because machines are noisy. Prints a table and writes
- * bench/results.json. Needs the kernel and the nft program; works in a network namespace of its own.
+ * bench/results.json. Needs the kernel and the nft program; works in network namespaces of its own. `npm run bench -- kube` (or `nft`)
+ * measures only that part; the other's figures stay in the file.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { NetlinkDataplane } from '../agent/dataplane/netlink-dataplane.ts';
 import { Engine } from '../agent/engine/engine.ts';
@@ -11,6 +12,7 @@ import { DEFAULT_BASE_CONFIG } from '../compiler/nft/base.ts';
 import { openNetns } from '../test/support/netns.ts';
 import type { Netns } from '../test/support/netns.ts';
 import { requireSystemTool } from '../test/support/tools.ts';
+import { kubeFigures } from './kube.ts';
 import { NODE, bigSet, cluster, pod } from './world.ts';
 
 interface Figure {
@@ -145,13 +147,30 @@ async function growth(): Promise<void> {
   );
 }
 
-const nft = requireSystemTool('nft');
+async function nftFigures(): Promise<void> {
+  const nft = requireSystemTool('nft');
+  await oneAddress(nft);
+  await fullApply(nft);
+  await growth();
+}
+
+const PARTS: Readonly<Record<string, () => Promise<void>>> = {
+  nft: nftFigures,
+  kube: () => kubeFigures(record),
+};
+
+const RESULTS = new URL('results.json', import.meta.url);
+
+type Results = Readonly<Record<string, { readonly machine: string; readonly figures: Figure[] }>>;
+
 const machine = `${os.cpus()[0]?.model ?? 'unknown'}, ${os.cpus().length} cores, kernel ${os.release()}, Node ${process.version}`;
 process.stdout.write(`${machine}\n\n`);
-await oneAddress(nft);
-await fullApply(nft);
-await growth();
-await writeFile(
-  new URL('results.json', import.meta.url),
-  `${JSON.stringify({ machine, figures }, undefined, 2)}\n`,
-);
+const wanted = process.argv.slice(2);
+let results = JSON.parse(await readFile(RESULTS, 'utf8')) as Results;
+for (const [name, measure] of Object.entries(PARTS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  figures.length = 0;
+  await measure();
+  results = { ...results, [name]: { machine, figures: [...figures] } };
+}
+await writeFile(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);

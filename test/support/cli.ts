@@ -239,8 +239,9 @@ export async function picket(
 export function startAgent(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  program = projectPath('bin/picket'),
 ): RunningAgent {
-  const child = execa(projectPath('bin/picket'), ['run', ...args], {
+  const child = execa(program, ['run', ...args], {
     reject: false,
     env: { ...DIRECTORIES, ...env },
   });
