@@ -1,4 +1,4 @@
-/** Host endpoints that are not what they seem: behind another one, or with policy that is not applied to them. */
+/** Host endpoints and their policies that are not what they seem: behind another one, not applied, for nobody. */
 import { compareUtf8 } from '../model/text-order.ts';
 import { policyScope } from '../selector/scope.ts';
 import type { FindWarnings, Warning } from './rule.ts';
@@ -29,4 +29,15 @@ export const findUntrackedOnWildcards: FindWarnings = (world) =>
     if (host === undefined) return [];
     const message = `untracked policy is not applied to the host endpoint ${JSON.stringify(host.name)}, which has interface "*": name the interface there`;
     return [{ key, path: ['spec', 'doNotTrack'], message }];
+  });
+
+/** Specification section 3.4, point 5: untracked and pre-DNAT policy is for host endpoints, it does nothing for workloads. */
+export const findHostPoliciesWithoutHost: FindWarnings = (world) =>
+  world.policies.flatMap(({ key, value: policy }): Warning[] => {
+    const field = policy.doNotTrack ? 'doNotTrack' : policy.preDnat ? 'preDNAT' : undefined;
+    if (field === undefined || policy.staged) return [];
+    const selected = world.endpoints(policyScope(policy));
+    if (selected.length === 0 || selected.some(({ kind }) => kind === 'HostEndpoint')) return [];
+    const message = `the policy selects workloads only, for which ${field} policy does nothing: select host endpoints, or leave ${field} out`;
+    return [{ key, path: ['spec', field], message }];
   });

@@ -3,7 +3,11 @@
  * `types` leave out a direction which has rules is found while parsing (`rules-not-governed`), which knows the field as written.
  */
 import { findSharedAddresses } from './address-shared.ts';
-import { findShadowedHosts, findUntrackedOnWildcards } from './host-endpoints.ts';
+import {
+  findHostPoliciesWithoutHost,
+  findShadowedHosts,
+  findUntrackedOnWildcards,
+} from './host-endpoints.ts';
 import { findUnknownLabels } from './label-unknown.ts';
 import { findMissingPorts } from './named-port-missing.ts';
 import { findEmptyPeers } from './peer-matches-nothing.ts';
@@ -29,6 +33,7 @@ export const LINT_RULES = {
   'address-shared': findSharedAddresses,
   'host-endpoint-shadowed': findShadowedHosts,
   'untracked-on-wildcard': findUntrackedOnWildcards,
+  'host-policy-without-host': findHostPoliciesWithoutHost,
 } as const satisfies Record<string, FindWarnings>;
 
 export function lint(resources: readonly LintResource[]): LintWarning[] {

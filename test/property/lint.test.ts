@@ -8,13 +8,18 @@ import { covers, shapeOf } from '../../compiler/lint/covers.ts';
 import { lint } from '../../compiler/lint/lint.ts';
 import type { LintWarning } from '../../compiler/lint/rule.ts';
 import { printPath } from '../../compiler/model/issue.ts';
-import type { Resource, WorkloadEndpoint } from '../../compiler/model/cluster.ts';
+import type { Resource } from '../../compiler/model/cluster.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import type { EntityMatch, Rule, RuleMatch } from '../../compiler/model/policy.ts';
 import type { Decision, RuleRef, Step } from '../../compiler/oracle/decision.ts';
 import { evaluate } from '../../compiler/oracle/evaluate.ts';
 import { failingCondition } from '../../compiler/oracle/match.ts';
-import { arbitraryPacket, arbitraryResources } from '../support/arbitrary.ts';
+import type { PolicyList } from '../../compiler/oracle/tiers.ts';
+import {
+  arbitraryHostResources,
+  arbitraryPacket,
+  arbitraryResources,
+} from '../support/arbitrary.ts';
 import { arbitraryRules } from '../support/arbitrary-policy.ts';
 import { keyOf } from '../support/keys.ts';
 import { world } from '../support/world.ts';
@@ -32,7 +37,7 @@ test('what lint calls dead never takes part in a decision', (t) => {
   t.timeout(TIMEOUT_MS);
   let dead = 0;
   fc.assert(
-    fc.property(arbitraryResources, packets, (resources, sent) => {
+    fc.property(arbitraryHostResources, packets, (resources, sent) => {
       const warnings = lint(resources.map((resource) => ({ key: keyOf(resource), resource })));
       const claims = new Claims(resources, warnings);
       dead += claims.size;
@@ -50,14 +55,20 @@ test('what lint calls dead never takes part in a decision', (t) => {
 
 function decisions(resources: readonly Resource[], sent: readonly Packet[]): Decision[] {
   const judged = world(resources);
-  const endpoints = resources.filter(
-    (resource): resource is WorkloadEndpoint => resource.kind === 'WorkloadEndpoint',
-  );
-  return endpoints.flatMap((endpoint) =>
-    DIRECTIONS.flatMap((direction) =>
-      sent.map((packet) => evaluate(judged, endpoint, direction, packet)),
-    ),
-  );
+  return resources.flatMap((resource) => {
+    const lists = listsOf(resource);
+    if (resource.kind !== 'WorkloadEndpoint' && resource.kind !== 'HostEndpoint') return [];
+    return lists.flatMap((list) =>
+      DIRECTIONS.flatMap((direction) =>
+        sent.map((packet) => evaluate(judged, resource, direction, packet, list)),
+      ),
+    );
+  });
+}
+
+/** Of policies that count for it (specification section 3.4). */
+function listsOf({ kind }: Resource): readonly PolicyList[] {
+  return kind === 'HostEndpoint' ? ['untracked', 'pre-dnat', 'forward', 'normal'] : ['normal'];
 }
 
 /** What must not be seen: rules that match, by `np/shop/web ingress[0]`; any step of a policy; of a tier and direction, by `late ingress`. */
@@ -73,7 +84,9 @@ class Claims {
       if (code === 'rule-shadowed' || code === 'peer-matches-nothing') {
         this.#rules.set(`${key} ${place}`, message);
       }
-      if (code === 'policy-selects-nothing') this.#policies.set(key, message);
+      if (code === 'policy-selects-nothing' || code === 'host-policy-without-host') {
+        this.#policies.set(key, message);
+      }
       if (code !== 'tier-unreachable') continue;
       const direction = message.split(' ')[0];
       const tier = tierOf.get(key) || key.split('/').at(-1);

@@ -235,6 +235,7 @@ const ROWS: readonly Row[] = [
     name: `a tier is reached when what comes before is not for everything: ${name}`,
     in: [
       ...BASE,
+      hostEndpoint('eth', ['192.0.2.1']),
       tier('security', 1),
       policy('all', { tier: 'security', types: ['ingress'], ...part }),
       policy('app', { types: ['ingress'] }),
@@ -337,6 +338,32 @@ const ROWS: readonly Row[] = [
     ],
     out: [
       `host-endpoint-shadowed HostEndpoint//b spec.interfaceName: interface "eth0" of node ${NODE} has the host endpoint "a", the lowest name: this one governs nothing`,
+    ],
+  },
+  {
+    name: 'policy for hosts that selects workloads only',
+    in: [
+      ...BASE,
+      hostEndpointOf('nic', { interfaceName: 'eth0', labels: { role: 'nic' } }),
+      policy('raw', { selector: sel("app == 'web'"), applyOnForward: true, doNotTrack: true }),
+      policy('pre', { selector: sel("app == 'web'"), applyOnForward: true, preDnat: true }),
+      policy('both', {
+        selector: sel("app == 'web' || role == 'nic'"),
+        applyOnForward: true,
+        preDnat: true,
+      }),
+      policy('forward', { selector: sel("app == 'web'"), applyOnForward: true }),
+      policy('staged', {
+        policyKind: 'StagedGlobalNetworkPolicy',
+        staged: true,
+        selector: sel("app == 'web'"),
+        applyOnForward: true,
+        doNotTrack: true,
+      }),
+    ],
+    out: [
+      'host-policy-without-host gnp/pre spec.preDNAT: the policy selects workloads only, for which preDNAT policy does nothing: select host endpoints, or leave preDNAT out',
+      'host-policy-without-host gnp/raw spec.doNotTrack: the policy selects workloads only, for which doNotTrack policy does nothing: select host endpoints, or leave doNotTrack out',
     ],
   },
   {
