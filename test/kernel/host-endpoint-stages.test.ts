@@ -307,6 +307,10 @@ const SERVICES = `table inet nat {
     ip daddr 10.96.0.2 tcp dport 80 dnat ip to 10.0.0.1:8080
     ip daddr 10.96.0.3 tcp dport 80 dnat ip to 203.0.113.30:8080
   }
+  chain prerouting {
+    type nat hook prerouting priority -100;
+    ip daddr ${HOST4} tcp dport 30082 dnat ip to 198.51.100.9:8082
+  }
 }
 `;
 
@@ -334,6 +338,15 @@ kernelTest('Q10: egress after DNAT is judged by where the packet goes then', NEE
       service(HOST4, '10.96.0.2', '10.0.0.1', true),
       service(HOST4, '10.96.0.3', '203.0.113.30', false),
       { at: 'router', from: HOST4, to: '198.51.100.9', dport: 8081, out: false },
+      // Forwarded, so none of the host's own egress.
+      {
+        at: 'external',
+        from: OUTSIDE4,
+        to: HOST4,
+        dport: 30_082,
+        arrivesAs: { from: OUTSIDE4, to: '198.51.100.9', dport: 8082 },
+        out: true,
+      },
     ]);
     node.put(globalPolicy('out', { selector: "host == 'eth1'", types: ['Egress'] }));
     await node.apply();
