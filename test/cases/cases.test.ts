@@ -10,9 +10,11 @@ import { Calc } from '../../compiler/calc/calc.ts';
 import { evalProgram } from '../../compiler/ir/eval.ts';
 import type { IrDecision } from '../../compiler/ir/eval.ts';
 import type { Decision } from '../../compiler/oracle/decision.ts';
-import { explainFlow } from '../../compiler/oracle/explain.ts';
+import { explainFlow, nameStage } from '../../compiler/oracle/explain.ts';
 import type { FlowDecision } from '../../compiler/oracle/flow.ts';
+import type { StageName } from '../../compiler/oracle/stage.ts';
 import { Calculated } from '../support/calculated.ts';
+import type { HostList } from '../support/calculated.ts';
 import { sendInKernel } from '../support/case-node.ts';
 import type { CasePacket } from '../support/case-packets.ts';
 import { decide, readCase } from '../support/case.ts';
@@ -102,23 +104,40 @@ function calculate(policyCase: PolicyCase): Calculated {
   return calculated;
 }
 
-/** At every workload where policy has to decide, the program says what the oracle says. */
+/** At every endpoint where policy has to decide, the program of its stage says what the oracle says. */
 function disagreements(
   policyCase: PolicyCase,
   calculated: Calculated,
   expected: CasePacket,
 ): readonly string[] {
-  const { packet } = expected;
-  return decide(policyCase, expected).stages.flatMap(({ endpointKind, endpoint, direction, decision }) => {
-    const text = printOracle(decision);
-    if (endpointKind !== 'workload' || endpoint === undefined || text === undefined) return [];
-    const program = calculated.programOf(endpoint, direction, packet.family);
-    const actual = printIr(evalProgram(program, packet, calculated.memberOf(packet.family)));
+  return decide(policyCase, expected).stages.flatMap((stage) => {
+    const text = printOracle(stage.decision);
+    const { endpoint, endpointKind, direction } = stage;
+    if (endpoint === undefined || text === undefined) return [];
+    const isBefore = BEFORE_DNAT.includes(stage.stage);
+    const packet = (isBefore ? expected.before?.packet : undefined) ?? expected.packet;
+    const { family } = packet;
+    const program =
+      endpointKind === 'workload'
+        ? calculated.programOf(endpoint, direction, family)
+        : calculated.hostProgramOf(endpoint, LISTS[stage.stage] ?? 'normal', direction, family);
+    const actual = program && printIr(evalProgram(program, packet, calculated.memberOf(family)));
     return actual === text
       ? []
-      : [`${where(expected)}\n${endpoint} ${direction}: ${actual}, not ${text}`];
+      : [`${where(expected)}\n${nameStage(stage)}: ${actual}, not ${text}`];
   });
 }
+
+/** Stages of a host endpoint that have lists of their own. */
+const LISTS: Readonly<Partial<Record<StageName, HostList>>> = {
+  'untracked-in': 'untracked',
+  'untracked-out': 'untracked',
+  'pre-dnat': 'pre-dnat',
+  'forward-in': 'forward',
+  'forward-out': 'forward',
+};
+
+const BEFORE_DNAT: readonly StageName[] = ['untracked-in', 'untracked-out', 'pre-dnat'];
 
 /** `undefined` where policy is not asked. */
 function printOracle({ verdict, decisive }: Decision): string | undefined {
@@ -127,6 +146,8 @@ function printOracle({ verdict, decisive }: Decision): string | undefined {
   const { reason, tier, selectedBy } = decisive;
   if (reason === 'end-of-tier') return `${verdict} by end of ${tier ?? ''}`;
   if (reason === 'no-profile') return `${verdict} by no profile`;
+  // What is undecided falls off the end of a program that has no profiles.
+  if (reason === 'undecided') return 'deny by no profile';
   // The calculation stands a denying rule in for it.
   return reason === 'missing-profile' ? `${verdict} by ${selectedBy.join('')}[0]` : undefined;
 }
