@@ -11,7 +11,7 @@ import { findEnd } from '../../compiler/oracle/flow.ts';
 import type { FlowEnd } from '../../compiler/oracle/stage.ts';
 import { isSameAddress, resourcesOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
-import { interfacesOf } from './interfaces.ts';
+import { interfacesOf, possibleInterfaces } from './interfaces.ts';
 import type { EndWord, Question, Read } from './question.ts';
 import type { Scene } from './scene.ts';
 
@@ -60,15 +60,23 @@ export function resolveEnds(
   const destination =
     b.value === undefined ? hostPlace(scene, to, a.value?.node) : { ...b.value, endIn: findEnd };
   if (b.value === undefined && destination.addresses.length === 0) {
-    const wrong =
-      `no address of ${destination.name} is known: add its Node object to the manifests, ` +
-      'say which node with --node, or ask on the machine itself with --live';
-    return { wrong };
+    return { wrong: unknownHost(destination) };
+  }
+  const isJudged = possibleInterfaces(scene, source.node ?? '')[0] !== undefined;
+  if (source.addresses.length === 0 && isJudged && destination.node !== source.node) {
+    return { wrong: unknownHost(source) };
   }
   const unknown = unknownInterface(scene, source) ?? unknownInterface(scene, destination);
   if (unknown !== undefined) return { wrong: unknown };
   const sender = source.addresses.length > 0 ? source : { ...source, addresses: UNSPECIFIED };
   return { value: { source: sender, destination } };
+}
+
+function unknownHost({ name }: Place): string {
+  return (
+    `no address of ${name} is known: add its Node object to the manifests, ` +
+    'say which node with --node, or ask on the machine itself with --live'
+  );
 }
 
 /** What manifests do not name may exist all the same; on the machine itself it does not. */

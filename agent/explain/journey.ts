@@ -2,6 +2,7 @@
  * A packet's way over the nodes: which of them judge it, where its destination is replaced, by which interfaces it comes and goes. Comes in: a
  * packet between two places; goes out: what each node says. Where nobody names an interface, all that are possible have to agree.
  */
+import { printAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { evaluateFlow, findEnd, isTakenUntracked } from '../../compiler/oracle/flow.ts';
@@ -81,13 +82,21 @@ export function judgeHop(scene: Scene, node: string, journey: Journey): Read<Flo
       return { flow, decision: evaluate(world, flow) };
     }),
   );
+  return agreeing(node, judged);
+}
+
+/** By whatever interface: one answer, or which interfaces make a difference. */
+function agreeing(node: string, judged: readonly Judged[]): Read<FlowDecision> {
   const [first] = judged;
   if (first === undefined) return { wrong: `node ${node} has no interface` };
   const other = judged.find(({ decision }) => decision.verdict !== first.decision.verdict);
   if (other === undefined) return { value: first.decision };
   const [a, b] = [first, other].map(describe);
+  const { from, packet, inInterface, outInterface = '' } = first.flow;
+  const end = from.kind === 'host' ? 'host' : printAddress(packet.saddr);
+  const example = `${end}@${inInterface ?? outInterface}`;
   return {
-    wrong: `it depends on the interface of node ${node}: ${a}, ${b}; say one, as ${example(from)}`,
+    wrong: `it depends on the interface of node ${node}: ${a}, ${b}; say one, as ${example}`,
   };
 }
 
@@ -142,8 +151,4 @@ function describe({ flow: { inInterface, outInterface }, decision }: Judged): st
     ...(outInterface === undefined ? [] : [`out by ${outInterface}`]),
   ];
   return `${ways.join(' and ')} ${word}`;
-}
-
-function example(from: FlowEnd): string {
-  return from.kind === 'host' ? 'host@eth0' : '203.0.113.9@eth0';
 }

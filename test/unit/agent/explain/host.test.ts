@@ -155,6 +155,18 @@ const ROWS = [
     out: 'allow: a:input@wild=allow(pro/projectcalico-default-allow)',
   },
   {
+    name: 'from a host without known address, over an interface that is judged',
+    in: 'host 203.0.113.9 tcp/80',
+    of: [WILD],
+    out: 'no address of host a is known: add its Node object to the manifests, say which node with --node, or ask on the machine itself with --live',
+  },
+  {
+    name: 'from such a host to its own pod, which nobody judges',
+    in: 'host shop/web tcp/80',
+    of: [...PODS, WILD],
+    out: 'allow: a:to-workload@shop/web=allow(host-to-workload)',
+  },
+  {
     name: 'found by address',
     in: '203.0.113.9 192.0.2.2 tcp/80',
     of: [BY_ADDRESS],
