@@ -1,6 +1,7 @@
 /** The flow logs of a running agent, put together as the configuration says. */
 import { dirname } from 'node:path';
 import { mkdirSync } from 'node:fs';
+import type { WorkloadEndpoint } from '../../compiler/model/cluster.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import type { Config } from '../config/keys.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
@@ -51,6 +52,7 @@ export function openFlowLogs(
     ruleFile: ruleFile(config),
     ring,
     outputs: config.flowLogOutputs.map((name) => OUTPUTS[name](config, native, trouble, output)),
+    endpointAt: (ifname) => endpointAt(agent, ifname),
     scene: () => {
       const store = agent?.engine.store ?? { resources: () => [], locate: () => undefined };
       return sceneOf(store, { config: oracleConfig(config), node: config.node, live: undefined });
@@ -70,6 +72,14 @@ export function openFlowLogs(
     },
     close: () => flowLog.close(),
   };
+}
+
+function endpointAt(agent: Agent | undefined, ifname: string): WorkloadEndpoint | undefined {
+  const engine = agent?.engine;
+  const at = engine?.endpoints().find(({ endpoint }) => {
+    return engine.compiler.endpoint(endpoint.id)?.placement.interfaces.includes(ifname);
+  });
+  return at?.endpoint;
 }
 
 /** Beside the control socket, and named like it. */

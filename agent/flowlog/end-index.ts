@@ -42,11 +42,10 @@ const EXTERNAL: End = Object.freeze({
 const RELEASED_MS = 120_000;
 const MAX_RELEASED = 20_000;
 
+/** One per address of the cluster, so it holds nothing that can be had from the resource. */
 interface Claim {
   readonly key: string;
-  readonly end: End;
-  /** The higher one owns the address; of equals the lower key. */
-  readonly rank: number;
+  readonly resource: Resource;
   /** When it was first heard of. */
   readonly sinceMs: number;
 }
@@ -63,7 +62,10 @@ type Change = PutChange | { readonly op: 'delete'; readonly key: string };
 
 export class EndIndex {
   readonly #resources = new Map<string, Resource>();
-  readonly #claims = new Map<string, Claim[]>();
+  /** By id. */
+  readonly #workloads = new Map<string, End>();
+  /** The owner first. */
+  readonly #claims = new Map<string, readonly Claim[]>();
   readonly #nets = new NetTable();
   readonly #services = new Map<string, Map<string, ServiceName>>();
   readonly #released = new Map<string, Released>();
@@ -73,6 +75,8 @@ export class EndIndex {
     const after = change.op === 'put' ? change.resource : undefined;
     if (after === undefined) this.#resources.delete(change.key);
     else this.#resources.set(change.key, after);
+    if (before?.kind === 'WorkloadEndpoint') this.#workloads.delete(before.id);
+    if (after?.kind === 'WorkloadEndpoint') this.#workloads.set(after.id, endOfWorkload(after));
     for (const address of addressesOf(before)) {
       this.#unclaim(address, change.key, nowMs, after);
     }
@@ -89,10 +93,16 @@ export class EndIndex {
     const claim = this.#claims.get(key)?.[0];
     const released = this.#released.get(key);
     const wasOthers = released !== undefined && atMs <= released.untilMs;
-    if (claim !== undefined && !(wasOthers && atMs < claim.sinceMs)) return claim.end;
+    if (claim !== undefined && !(wasOthers && atMs < claim.sinceMs)) return endOfResource(claim.resource);
     if (released !== undefined && atMs - released.untilMs <= RELEASED_MS) return released.end;
     const set = this.#nets.find(address, nearNamespace);
     return set === undefined ? EXTERNAL : endOfResource(set);
+  }
+
+  /** A workload by name, whatever its addresses are. */
+  workload({ namespace, name }: { readonly namespace: string; readonly name: string }): End {
+    const known = this.#workloads.get(`${namespace}/${name}`);
+    return known ?? { kind: 'workload', namespace, name, labels: {} };
   }
 
   /** A service that leads to this address and port. */
@@ -107,15 +117,14 @@ export class EndIndex {
   #claim(address: Address, key: string, resource: Resource, nowMs: number): void {
     const name = addressKey(address);
     const claims = this.#claims.get(name) ?? [];
-    const claim = { key, end: endOfResource(resource), rank: rankOf(resource), sinceMs: nowMs };
     const before = claims.find((each) => each.key === key);
-    const kept = claims.filter((each) => each.key !== key);
-    kept.push({ ...claim, sinceMs: before?.sinceMs ?? nowMs });
-    kept.sort((a, b) => b.rank - a.rank || compareUtf8(a.key, b.key));
+    const claim = { key, resource, sinceMs: before?.sinceMs ?? nowMs };
+    const others = claims.filter((each) => each.key !== key);
+    const kept = others.length === 0 ? [claim] : [...others, claim].sort(compareClaims);
     this.#claims.set(name, kept);
     const [owner] = claims;
     if (owner !== undefined && owner.key !== key && kept[0]?.key === key) {
-      this.#release(name, owner.end, nowMs);
+      this.#release(name, endOfResource(owner.resource), nowMs);
     }
   }
 
@@ -128,7 +137,9 @@ export class EndIndex {
     const kept = claims.filter((each) => each.key !== key);
     if (kept.length === 0) this.#claims.delete(name);
     else this.#claims.set(name, kept);
-    if (gone !== undefined && claims[0] === gone) this.#release(name, gone.end, nowMs);
+    if (gone !== undefined && claims[0] === gone) {
+      this.#release(name, endOfResource(gone.resource), nowMs);
+    }
   }
 
   #release(name: string, end: End, nowMs: number): void {
@@ -218,6 +229,11 @@ function addressesOf(resource: Resource | undefined): readonly Address[] {
   if (resource?.kind === 'WorkloadEndpoint') return resource.active ? resource.addresses : [];
   if (resource?.kind === 'HostEndpoint') return resource.expectedIPs;
   return resource?.kind === 'Node' ? resource.addresses : [];
+}
+
+/** The higher rank owns the address; of equals the lower key. */
+function compareClaims(a: Claim, b: Claim): number {
+  return rankOf(b.resource) - rankOf(a.resource) || compareUtf8(a.key, b.key);
 }
 
 /** Workloads by age: the newest owns a re-used address. */

@@ -5,6 +5,7 @@
  *   NflogReader -> FlowWindow --(flush)--> join with RuleBook, EndIndex, Suppression, staged -> FlowRing, outputs
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Address } from '../../compiler/model/ip.ts';
 import { policyId } from '../../compiler/model/policy.ts';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
 import { AgentError } from '../errors.ts';
@@ -16,6 +17,7 @@ import { NETLINK_NETFILTER } from '../netlink/uapi.generated.ts';
 import type { Log } from '../obs/log.ts';
 import type { StoreChange } from '../store/store.ts';
 import { EndIndex } from './end-index.ts';
+import { InterfaceNames } from './interfaces.ts';
 import type { End } from './end-index.ts';
 import { NflogReader } from './nflog-reader.ts';
 import type { FlowOutput } from './output.ts';
@@ -40,6 +42,10 @@ export interface FlowLogParts {
   readonly ruleFile: string;
   readonly ring: FlowRing;
   readonly outputs: readonly FlowOutput[];
+  /** Who is at an interface of this node, whatever address its packets claim. */
+  readonly endpointAt: (
+    ifname: string,
+  ) => { readonly namespace: string; readonly name: string } | undefined;
   /** Everything that there is now, for what staged policies would do. */
   readonly scene: () => Scene;
   readonly log: Log;
@@ -82,6 +88,7 @@ export class FlowLog {
   readonly #ends = new EndIndex();
   readonly #tiers = new Map<string, string>();
   readonly #suppression = new Suppression();
+  readonly #interfaces: InterfaceNames;
   readonly #stop = new AbortController();
   #reader: NflogReader | undefined;
   #counters: NetlinkSocket | undefined;
@@ -94,6 +101,7 @@ export class FlowLog {
 
   constructor(parts: FlowLogParts) {
     this.#parts = parts;
+    this.#interfaces = new InterfaceNames(parts.native, parts.netns);
     this.#rules.load(readRuleFile(parts.ruleFile), parts.now());
   }
 
@@ -153,6 +161,7 @@ export class FlowLog {
     await this.#flush();
     this.#reader?.close();
     this.#counters?.close();
+    this.#interfaces.close();
     await Promise.all(this.#parts.outputs.map((output) => output.close()));
   }
 
@@ -207,6 +216,11 @@ export class FlowLog {
     const values = await this.#readCounters().catch(() => undefined);
     const { flows, dropped } = this.#window.take();
     this.#dropped += dropped;
+    const indexes = flows.flatMap(({ inputIndex = 0, outputIndex = 0 }) => [
+      inputIndex,
+      outputIndex,
+    ]);
+    await this.#interfaces.learn(new Set(indexes.filter(Boolean))).catch(() => undefined);
     const suppressed = this.#suppressedOf(flows, values);
     const budget = { flows: MAX_STAGED, endMs: nowMs + MAX_STAGED_MS };
     for (let at = 0; at < flows.length; at += RECORDS_A_TURN) {
@@ -241,12 +255,17 @@ export class FlowLog {
     const meaning = this.#rules.find(flow.ruleId);
     const counter = meaning?.counter ?? '';
     const ends = this.#ends;
-    const from = source === undefined ? NOBODY : ends.endOf(source, lastMs);
-    const to = destination === undefined ? NOBODY : ends.endOf(destination, lastMs, from.namespace);
+    const input = this.#interfaces.nameOf(flow.inputIndex);
+    const isSpoofed =
+      meaning?.cause.kind === 'implicit' && meaning.cause.reason === 'anti-spoofing';
+    const from = isSpoofed ? this.#endAt(input) : this.#endOf(source, lastMs);
+    const to = this.#endOf(destination, lastMs, from.namespace);
     const hasService = destination !== undefined && protocol !== undefined && dport !== undefined;
     const record = toRecord(flow, {
       node,
       nowMs: now(),
+      input,
+      output: this.#interfaces.nameOf(flow.outputIndex),
       source: from,
       destination: to,
       service: hasService ? ends.serviceOf(destination, protocol, dport) : undefined,
@@ -257,6 +276,16 @@ export class FlowLog {
     });
     suppressed.delete(counter);
     return record;
+  }
+
+  #endOf(address: Address | undefined, atMs: number, nearNamespace?: string): End {
+    return address === undefined ? NOBODY : this.#ends.endOf(address, atMs, nearNamespace);
+  }
+
+  /** A forged address says nothing of who sent it. */
+  #endAt(ifname: string | undefined): End {
+    const endpoint = ifname === undefined ? undefined : this.#parts.endpointAt(ifname);
+    return endpoint === undefined ? NOBODY : this.#ends.workload(endpoint);
   }
 
   /** `undefined` = there was no time for it. */

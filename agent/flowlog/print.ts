@@ -7,7 +7,7 @@ export function printCompact(record: FlowRecord): string {
     record.lastTs.slice(11, 19),
     record.verdict.toUpperCase().padEnd(5),
     (record.direction ?? '?').padEnd(7),
-    `${endName(record.src)} -> ${endName(record.dst)}`,
+    `${sourceName(record)} -> ${endName(record.dst)}`,
     printService(record),
     printWhy(record),
     printCounts(record),
@@ -27,6 +27,7 @@ export function printWide(record: FlowRecord): string {
     node,
     record.verdict.toUpperCase().padEnd(5),
     `${record.direction ?? '?'}/${hook}`,
+    printInterfaces(record),
     `${wideEnd(src)} -> ${wideEnd(dst)}${service}`,
     printService(record),
     printWhy(record),
@@ -37,6 +38,12 @@ export function printWide(record: FlowRecord): string {
   ]
     .filter((part) => part !== '')
     .join(' ');
+}
+
+/** A forged address is told beside who forged it. */
+function sourceName({ src, implicit }: FlowRecord): string {
+  const isForged = implicit?.reason === 'anti-spoofing' && src.name !== undefined;
+  return isForged ? `${endName(src)} (as ${src.ip ?? '?'})` : endName(src);
 }
 
 function endName({ namespace, name, ip, kind }: RecordEnd): string {
@@ -52,6 +59,11 @@ function wideEnd(end: RecordEnd): string {
   return end.name === undefined
     ? address
     : `${kind} ${endName({ ...end, kind: 'pod' })} ${address}`;
+}
+
+function printInterfaces({ inputInterface, outputInterface }: FlowRecord): string {
+  const into = inputInterface === undefined ? '' : `in ${inputInterface}`;
+  return [into, outputInterface === undefined ? '' : `out ${outputInterface}`].join(' ').trim();
 }
 
 function printService({ proto, icmp, dst, partial }: FlowRecord): string {

@@ -17,6 +17,7 @@ export const RECORD_SCHEMA = 'picket.flow/v1';
 export type RecordVerdict = 'allow' | 'deny' | 'log' | 'unknown';
 
 export interface RecordEnd {
+  /** Where it was denied for being forged, `name` is who sent it, found by its interface. */
   readonly ip?: string;
   /** Source ports are not told apart: the source's is that of the first packet. */
   readonly port?: number;
@@ -65,6 +66,9 @@ export interface FlowRecord {
   readonly verdict: RecordVerdict;
   readonly direction?: 'ingress' | 'egress' | 'forward';
   readonly hook?: string;
+  /** Names of interfaces, where the packet had one by then. */
+  readonly inputInterface?: string;
+  readonly outputInterface?: string;
   /** `tcp`, …, or a protocol number. */
   readonly proto?: string;
   readonly icmp?: { readonly type: number; readonly code: number };
@@ -91,6 +95,9 @@ export interface FlowRecord {
 export interface RecordContext {
   readonly node: string;
   readonly nowMs: number;
+  /** Names of interfaces. */
+  readonly input: string | undefined;
+  readonly output: string | undefined;
   readonly source: End;
   readonly destination: End;
   readonly service: ServiceName | undefined;
@@ -138,6 +145,8 @@ export function toRecord(flow: Flow, context: RecordContext): FlowRecord {
     verdict: parsed?.verdict ?? 'unknown',
     ...present('direction', parsed?.direction),
     ...present('hook', flow.hook === undefined ? undefined : HOOKS[flow.hook]),
+    ...present('inputInterface', context.input),
+    ...present('outputInterface', context.output),
     ...present('proto', flow.protocol === undefined ? undefined : protocolName(flow.protocol)),
     ...(icmpType === undefined || icmpCode === undefined
       ? {}

@@ -111,6 +111,11 @@ kernelTest('built-in denies, IPv6 and allowed packets', NEEDS, async (t) => {
     t.false(await bench.send('web', { ...to(80), from: '10.0.0.9' }));
     const [spoofed] = await bench.recorded(1, '--from', '10.0.0.9');
     t.like(spoofed, { verdict: 'deny', hook: 'prerouting', implicit: { reason: 'anti-spoofing' } });
+    t.like(
+      spoofed?.src,
+      { kind: 'pod', name: 'web', ip: '10.0.0.9' },
+      'who sent it, by its interface',
+    );
     t.false(await bench.send('web', { from: 'fd00::1', to: 'fd00::2', dport: 83 }));
     const [six] = await bench.recorded(1, '--to', 'fd00::2', '--verdict', 'deny');
     t.like(six, { src: { name: 'web' }, dst: { name: 'db' }, implicit: { reason: 'end-of-tier' } });

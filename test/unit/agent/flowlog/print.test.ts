@@ -42,6 +42,17 @@ const ROWS: readonly { name: string; in: FlowRecord; out: string }[] = [
     out: '03:04:05 DENY  ingress shop/web -> ? tcp (partial) by a rule that is gone (Di/np/shop/db/0#0123456789)',
   },
   {
+    name: 'a forged address',
+    in: {
+      ...UNDECIDED,
+      count: 1,
+      suppressed: 0,
+      direction: 'egress',
+      implicit: { reason: 'anti-spoofing', selectedBy: [] },
+    },
+    out: '03:04:05 DENY  egress  shop/web (as 10.0.0.1) -> shop/db tcp/5432 by anti-spoofing',
+  },
+  {
     name: 'staged policies',
     in: {
       ...DENIED,
@@ -63,10 +74,10 @@ for (const row of ROWS) {
   });
 }
 
-test('wide has addresses, ports, the service, the node and the rule id', (t) => {
+test('wide has interfaces, addresses, ports, the service, the node and the rule id', (t) => {
   t.is(
-    printWide(DENIED),
-    '2026-01-02T03:04:05.500Z n1 DENY  ingress/forward pod shop/web 10.0.0.1:40000 -> pod shop/db 10.0.0.2:5432 (svc shop/db) ' +
+    printWide({ ...DENIED, inputInterface: 'cali1', outputInterface: 'cali2' }),
+    '2026-01-02T03:04:05.500Z n1 DENY  ingress/forward in cali1 out cali2 pod shop/web 10.0.0.1:40000 -> pod shop/db 10.0.0.2:5432 (svc shop/db) ' +
       'tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3 (+12 suppressed) first 03:04:05.000 Di/np/shop/db/0#0123456789',
   );
 });

@@ -34,6 +34,8 @@ const FLOW: Flow = {
 const CONTEXT: RecordContext = {
   node: 'n1',
   nowMs: 1_700_000_002_000,
+  input: 'cali1',
+  output: undefined,
   source: { kind: 'pod', namespace: 'shop', name: 'web', labels: { app: 'web' } },
   destination: { kind: 'pod', namespace: 'shop', name: 'db', labels: {} },
   service: { namespace: 'shop', name: 'db' },
@@ -56,6 +58,7 @@ test('a rule of a policy', (t) => {
     verdict: 'deny',
     direction: 'ingress',
     hook: 'forward',
+    inputInterface: 'cali1',
     proto: 'tcp',
     src: {
       ip: '10.0.0.1',
