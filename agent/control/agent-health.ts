@@ -3,14 +3,14 @@
  * how long an apply takes, so that a probe never kills an agent that only has to wait.
  */
 import type { Condition } from '../obs/health.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 import { MAX_STEP_MS } from '../runner/supervised.ts';
 
 /** The kernel may lack the newest change for so long without the agent being unready, milliseconds: under a stream of changes it always does. */
 const MAX_BEHIND_MS = 30_000;
 
 /** The event loop lives when it answers at all. */
-export function liveConditions(agent: Agent | undefined): readonly Condition[] {
+export function liveConditions(agent: AgentView | undefined): readonly Condition[] {
   const stepMs = agent?.stepMs() ?? 0;
   const wrong = stepMs > MAX_STEP_MS ? `one step takes ${Math.round(stepMs / 1000)} s` : undefined;
   return [
@@ -19,7 +19,7 @@ export function liveConditions(agent: Agent | undefined): readonly Condition[] {
   ];
 }
 
-export function readyConditions(agent: Agent | undefined, nowMs: number): readonly Condition[] {
+export function readyConditions(agent: AgentView | undefined, nowMs: number): readonly Condition[] {
   if (agent === undefined) return [{ name: 'started', wrong: 'the agent is starting' }];
   return [
     ...agent.state.sources.map(({ name, isSynced }): Condition => ({
@@ -32,7 +32,7 @@ export function readyConditions(agent: Agent | undefined, nowMs: number): readon
   ];
 }
 
-function behind({ state }: Agent, nowMs: number): string | undefined {
+function behind({ state }: AgentView, nowMs: number): string | undefined {
   const { lastError, lastSyncMs, isInSync } = state;
   if (lastError !== undefined) return `the last apply failed: ${lastError}`;
   if (lastSyncMs === undefined) return 'nothing has been applied yet';
@@ -43,7 +43,7 @@ function behind({ state }: Agent, nowMs: number): string | undefined {
 }
 
 /** A policy whose newest version is invalid still governs as it did, unless it never did. */
-function unaccepted({ engine }: Agent): string | undefined {
+function unaccepted({ engine }: AgentView): string | undefined {
   const without = engine.store.stale().filter((key) => engine.store.resource(key) === undefined);
   const [first] = without;
   if (first === undefined) return undefined;
@@ -51,7 +51,7 @@ function unaccepted({ engine }: Agent): string | undefined {
   return `no version of ${first}${more} was ever accepted: it governs nothing`;
 }
 
-function opened({ state }: Agent): string | undefined {
+function opened({ state }: AgentView): string | undefined {
   const since = state.panicOpenSinceMs;
   return since === undefined
     ? undefined

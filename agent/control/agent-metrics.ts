@@ -8,7 +8,7 @@ import type { CounterReader, Counters } from '../dataplane/counters.ts';
 import type { FlowLogCounts } from '../flowlog/flow-log.ts';
 import { byLabel, Histogram, single } from '../obs/metrics.ts';
 import type { Family } from '../obs/metrics.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 import { DeniedTotals } from './denied-totals.ts';
 import { observeDelays } from './enforcement-delay.ts';
 import { agentFamilies, flowLogFamilies, ruleFamilies } from './metric-families.ts';
@@ -52,7 +52,7 @@ export class AgentMetrics {
   #transactions = 0;
   #failures = 0;
   #repairs = 0;
-  #agent: Agent | undefined;
+  #agent: AgentView | undefined;
 
   constructor(options: AgentMetricsOptions) {
     this.#options = options;
@@ -61,7 +61,7 @@ export class AgentMetrics {
   }
 
   /** From now on this agent is measured. */
-  follow(agent: Agent): void {
+  follow(agent: AgentView): void {
     this.#agent = agent;
     observeDelays(agent, this.#delay);
     agent.events.on('applied', ({ report, startedMs, endedMs }) => {
@@ -156,7 +156,7 @@ export class AgentMetrics {
     ];
   }
 
-  #deniedFamilies(values: Counters, agent: Agent | undefined): Family[] {
+  #deniedFamilies(values: Counters, agent: AgentView | undefined): Family[] {
     this.#denied.add(values, agent?.engine.policies() ?? []);
     const totals = this.#denied.totals();
     const family = (unit: 'packets' | 'bytes'): Family => ({

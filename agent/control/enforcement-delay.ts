@@ -3,7 +3,7 @@
  * observation per batch and kind. What came before the first sync is a start, not a change, and is not counted.
  */
 import type { Histogram } from '../obs/metrics.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 
 interface Waiting {
   /** Number of the batch, as the agent counts them. */
@@ -15,7 +15,7 @@ interface Waiting {
 /** Batches that wait for one commit; what comes beyond is not observed. */
 const MAX_WAITING = 1_000;
 
-export function observeDelays({ events, state }: Agent, histogram: Histogram): void {
+export function observeDelays({ events, state }: AgentView, histogram: Histogram): void {
   let waiting: Waiting[] = [];
   let hasCommitted = false;
   events.on('taken', ({ batch }) => {

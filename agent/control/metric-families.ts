@@ -4,13 +4,13 @@ import type { Counters } from '../dataplane/counters.ts';
 import type { FlowLogCounts } from '../flowlog/flow-log.ts';
 import { byLabel, single } from '../obs/metrics.ts';
 import type { Family, Sample } from '../obs/metrics.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 import { stateOf } from './status.ts';
 
 /** Rules that are exposed one by one, where that is wanted. */
 const MAX_RULES = 5_000;
 
-export function agentFamilies(agent: Agent, nowMs: number): Family[] {
+export function agentFamilies(agent: AgentView, nowMs: number): Family[] {
   const { engine, state } = agent;
   const ofSources = (
     name: string,
@@ -93,7 +93,7 @@ export function agentFamilies(agent: Agent, nowMs: number): Family[] {
 }
 
 /** Rules in the order of their policies' ids, so that a limit always leaves out the same ones. */
-export function ruleFamilies({ engine }: Agent, values: Counters): Family[] {
+export function ruleFamilies({ engine }: AgentView, values: Counters): Family[] {
   const packets: Sample[] = [];
   const bytes: Sample[] = [];
   let omitted = 0;

@@ -18,7 +18,7 @@ import { compareUtf8 } from '../../compiler/model/text-order.ts';
 import { ruleCounter } from '../../compiler/nft/lower-chain.ts';
 import type { NftElement, NftSet } from '../../compiler/nft/program.ts';
 import type { Counters } from '../dataplane/counters.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 import { objectKey } from '../watch/source.ts';
 
 /** Most rows of one answer, and most members of one set in it; `total` says how many there are. */
@@ -89,7 +89,7 @@ function rowsOf<T>(all: readonly T[], most = MAX_ROWS): Rows<T> {
 
 /** `name` alone, or all in the order of their names. */
 export function realisedEndpoints(
-  { engine }: Agent,
+  { engine }: AgentView,
   name: string | undefined,
 ): Rows<RealisedEndpoint> {
   const { refused } = engine.compiler;
@@ -139,7 +139,7 @@ export function realisedEndpoints(
 
 /** Of one name or id, or all in use, in the order of their ids; profiles only by name. */
 export function realisedPolicies(
-  agent: Agent,
+  agent: AgentView,
   name: string | undefined,
   counters: Counters,
 ): Rows<RealisedPolicy> {
@@ -173,7 +173,7 @@ function isNamed(id: string, name: string): boolean {
   return id === name || id.slice(id.indexOf('/') + 1) === name;
 }
 
-function endpointsByPolicy({ engine }: Agent): ReadonlyMap<string, readonly string[]> {
+function endpointsByPolicy({ engine }: AgentView): ReadonlyMap<string, readonly string[]> {
   const users = new Map<string, Set<string>>();
   const add = (name: string, { tiers, profiles }: ResolvedDirection): void => {
     for (const id of [...tiers.flatMap(({ policies }) => policies), ...profiles]) {
@@ -207,7 +207,10 @@ interface PolicyOrigin {
   readonly source: string | undefined;
 }
 
-function originsOf({ engine }: Agent, ids: ReadonlySet<string>): ReadonlyMap<string, PolicyOrigin> {
+function originsOf(
+  { engine }: AgentView,
+  ids: ReadonlySet<string>,
+): ReadonlyMap<string, PolicyOrigin> {
   const origins = new Map<string, PolicyOrigin>();
   for (const [key, resource] of engine.store.resources()) {
     const isOwner = resource.kind === 'Policy' || resource.kind === 'Profile';
@@ -253,7 +256,7 @@ function rulesOf(policy: ResolvedPolicy, direction: Direction, counters: Counter
 }
 
 /** `name` is an id or the name of a kernel set; without it, all address sets in use. */
-export function realisedSets({ engine }: Agent, name: string | undefined): Rows<RealisedSet> {
+export function realisedSets({ engine }: AgentView, name: string | undefined): Rows<RealisedSet> {
   const users = new Map<string, string[]>();
   for (const { id, sets } of engine.policies()) {
     for (const set of sets.keys()) {
@@ -287,7 +290,7 @@ export function realisedSets({ engine }: Agent, name: string | undefined): Rows<
 const SET_ORIGIN = 'set ';
 
 function membersOf(
-  table: Agent['engine']['table'],
+  table: AgentView['engine']['table'],
   sets: readonly NftSet[],
   most: number,
 ): Rows<string> {

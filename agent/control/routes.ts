@@ -12,7 +12,7 @@
 import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import type { CounterReader, Counters } from '../dataplane/counters.ts';
 import { desiredListable, tableObjects } from '../diff/table-diff.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 import { OBJECTS_PATH, objectRows } from './objects.ts';
 import { realisedEndpoints, realisedPolicies, realisedSets } from './realised.ts';
 import { json, wrongRequest } from './route.ts';
@@ -22,7 +22,7 @@ import { isPolicyInForce } from './wait.ts';
 
 /** The agent of this moment: one follows the other when the configuration changes. */
 export interface Governing {
-  readonly agent: Agent;
+  readonly agent: AgentView;
   readonly node: string;
   readonly netns: string;
   readonly counters: CounterReader;
@@ -81,7 +81,7 @@ export function controlRoutes(current: Current): readonly Route[] {
 }
 
 /** The last row says that it is complete. */
-function* desiredRows({ engine }: Agent): Generator {
+function* desiredRows({ engine }: AgentView): Generator {
   yield* tableObjects(desiredListable(engine.table));
   yield { end: true };
 }

@@ -4,7 +4,7 @@
  */
 import manifest from '../../package.json' with { type: 'json' };
 import { objectKey } from '../watch/source.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 
 /** What is listed of anything; `total` beside it says how much there is. */
 const MAX_LISTED = 20;
@@ -46,9 +46,9 @@ export interface Status {
   readonly counts: Readonly<
     Record<'endpoints' | 'hostEndpoints' | 'policies' | 'sets' | 'chains', number>
   >;
-  readonly lastApply: Agent['state']['lastApply'];
+  readonly lastApply: AgentView['state']['lastApply'];
   readonly lastSyncMs: number | undefined;
-  readonly repairs: { readonly count: number; readonly last: Agent['state']['lastRepair'] };
+  readonly repairs: { readonly count: number; readonly last: AgentView['state']['lastRepair'] };
   readonly refused: Listed<string>;
   readonly stale: Listed<StaleObject>;
   readonly findings: { readonly errors: Listed<string>; readonly warnings: Listed<string> };
@@ -60,7 +60,7 @@ export interface StatusContext {
   readonly nowMs: number;
 }
 
-export function readStatus(agent: Agent, context: StatusContext): Status {
+export function readStatus(agent: AgentView, context: StatusContext): Status {
   const { engine, state } = agent;
   const { startedMs, lastApply, lastSyncMs, repairs, lastRepair } = state;
   const stale = engine.store
@@ -105,12 +105,12 @@ export function readStatus(agent: Agent, context: StatusContext): Status {
 }
 
 /** `in-sync` means that the kernel has everything that any source has said so far. */
-export function stateOf({ state }: Agent): Status['state'] {
+export function stateOf({ state }: AgentView): Status['state'] {
   if (!isLoaded(state)) return 'waiting';
   return state.isInSync && state.enforced === state.taken ? 'in-sync' : 'behind';
 }
 
-function isLoaded({ sources }: Agent['state']): boolean {
+function isLoaded({ sources }: AgentView['state']): boolean {
   return sources.every(({ isSynced }) => isSynced) && sources.some(({ events }) => events > 0);
 }
 
@@ -118,7 +118,7 @@ function listed<T, U>(all: readonly T[], show: (item: T) => U): Listed<U> {
   return { total: all.length, first: all.slice(0, MAX_LISTED).map(show) };
 }
 
-function readFindings({ engine }: Agent): Status['findings'] {
+function readFindings({ engine }: AgentView): Status['findings'] {
   const all = engine.store.findings();
   const of = (severity: 'error' | 'warning'): Listed<string> =>
     listed(
@@ -130,7 +130,7 @@ function readFindings({ engine }: Agent): Status['findings'] {
 }
 
 function problemsOf(
-  { state }: Agent,
+  { state }: AgentView,
   {
     sources,
     refused,

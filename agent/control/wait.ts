@@ -5,7 +5,7 @@ import { ruleOrigin } from '../../compiler/nft/lower-chain.ts';
 import { setOrigin } from '../../compiler/nft/peer-tables.ts';
 import type { ResolvedEndpoint } from '../../compiler/calc/resolved.ts';
 import { objectKey } from '../watch/source.ts';
-import type { Agent } from '../runner/agent.ts';
+import type { AgentView } from './agent-view.ts';
 import { stateOf } from './status.ts';
 
 export interface WaitAnswer {
@@ -17,7 +17,11 @@ export interface WaitAnswer {
 }
 
 /** `policy` is `NS/NAME`, `NAME`, or an id such as `np/NS/NAME`; all of that name are meant. `pod` is `NS/NAME`. */
-export function isPolicyInForce(agent: Agent, policy: string, pod: string | undefined): WaitAnswer {
+export function isPolicyInForce(
+  agent: AgentView,
+  policy: string,
+  pod: string | undefined,
+): WaitAnswer {
   const found = findPolicies(agent, policy);
   const ids = found.map(policyId);
   const no = (why: string): WaitAnswer => ({ isInForce: false, policies: ids, why });
@@ -50,9 +54,9 @@ interface Known {
   readonly stale: readonly string[];
 }
 
-const known = new WeakMap<Agent, Known>();
+const known = new WeakMap<AgentView, Known>();
 
-function knownBy(agent: Agent): Known {
+function knownBy(agent: AgentView): Known {
   const { store } = agent.engine;
   const { taken } = agent.state;
   const before = known.get(agent);
@@ -70,7 +74,7 @@ function knownBy(agent: Agent): Known {
   return fresh;
 }
 
-function findPolicies(agent: Agent, name: string): readonly Policy[] {
+function findPolicies(agent: AgentView, name: string): readonly Policy[] {
   return knownBy(agent).policies.filter((policy) => {
     const id = policyId(policy);
     return id === name || id.slice(id.indexOf('/') + 1) === name;
@@ -89,7 +93,7 @@ function isNamed(key: string, name: string): boolean {
 }
 
 /** Origins that the kernel refused and that the policy's rules depend on. */
-function refusedOf({ engine }: Agent, id: string): string[] {
+function refusedOf({ engine }: AgentView, id: string): string[] {
   const { refused } = engine.compiler;
   const policy = engine.policy(id);
   if (policy === undefined || refused.size === 0) return [];
@@ -101,7 +105,7 @@ function refusedOf({ engine }: Agent, id: string): string[] {
   return origins.filter((origin) => refused.has(origin));
 }
 
-function whyNotOf(agent: Agent, ids: readonly string[], pod: string): string | undefined {
+function whyNotOf(agent: AgentView, ids: readonly string[], pod: string): string | undefined {
   const { engine } = agent;
   const endpoint = engine.endpoints().find(({ endpoint: { id } }) => id === pod);
   if (endpoint === undefined) {

@@ -77,7 +77,12 @@ export class FlowBench {
   }
 
   flows(...args: readonly string[]): Promise<Ended> {
-    return picket(['flows', '--netns', this.fabric.router.path, ...args], [], this.#env);
+    return this.ask('flows', ...args);
+  }
+
+  /** Any other command that asks the agent. */
+  ask(command: string, ...args: readonly string[]): Promise<Ended> {
+    return picket([command, '--netns', this.fabric.router.path, ...args], [], this.#env);
   }
 
   async records(...filters: readonly string[]): Promise<FlowRecord[]> {
