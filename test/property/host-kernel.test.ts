@@ -21,6 +21,7 @@ import {
   arbitraryHostFlows,
   oracleFlow,
   probeOf,
+  replyTo,
   translationsOf,
   untranslated,
 } from '../support/host-flows.ts';
@@ -97,16 +98,12 @@ async function hold(t: ExecutionContext, { base, oracle }: Setting): Promise<voi
         await fabric.forgetConnections();
         const judged = world(resources, oracle, ORACLE_INTERFACES);
         const answers = sent.map((flow) => decide(judged, flow));
-        const probes = sent.map((flow, at) => probeOf(flow, answers[at]?.arriving ?? flow));
-        const arrived = await fabric.probe(probes);
-        for (const [index, { decision, arriving }] of answers.entries()) {
-          for (const stage of decision.stages) note(seen, stage);
-          if ((decision.verdict === 'allow') === arrived[index]) continue;
-          const how = arrived[index] === true ? 'arrived' : 'did not arrive';
-          throw new Error(
-            `${explainFlow(decision)}\nbut it ${how}: ${describe(sent[index] ?? arriving)}`,
-          );
-        }
+        await compare(fabric, answers, seen);
+        await compare(
+          fabric,
+          answers.flatMap((answer) => decideReply(judged, answer)),
+          seen,
+        );
       },
     );
     await fc.assert(property, {
@@ -122,7 +119,23 @@ async function hold(t: ExecutionContext, { base, oracle }: Setting): Promise<voi
   }
 }
 
+/** Throws where they disagree. */
+async function compare(
+  fabric: Fabric,
+  answers: readonly Answer[],
+  seen: Map<string, number>,
+): Promise<void> {
+  const arrived = await fabric.probe(answers.map(({ flow, arriving }) => probeOf(flow, arriving)));
+  for (const [index, { flow, decision }] of answers.entries()) {
+    for (const stage of decision.stages) note(seen, stage);
+    if ((decision.verdict === 'allow') === arrived[index]) continue;
+    const how = arrived[index] === true ? 'arrived' : 'did not arrive';
+    throw new Error(`${explainFlow(decision)}\nbut it ${how}: ${describe(flow)}`);
+  }
+}
+
 interface Answer {
+  readonly flow: HostFlow;
   readonly decision: FlowDecision;
   /** Where and how it comes out. */
   readonly arriving: HostFlow;
@@ -133,10 +146,21 @@ function decide(judged: World, flow: HostFlow): Answer {
   const asked = oracleFlow(judged, flow);
   const decision = evaluateFlow(judged, asked);
   if (flow.before === undefined || !isTakenUntracked(asked, decision)) {
-    return { decision, arriving: flow };
+    return { flow, decision, arriving: flow };
   }
   const arriving = untranslated(flow);
-  return { decision: evaluateFlow(judged, oracleFlow(judged, arriving)), arriving };
+  return { flow, decision: evaluateFlow(judged, oracleFlow(judged, arriving)), arriving };
+}
+
+/** What comes back: part of a connection where one was let begin. */
+function decideReply(judged: World, { flow, decision }: Answer): Answer[] {
+  const reply = replyTo(flow);
+  if (reply === undefined) return [];
+  const isTracked =
+    decision.verdict === 'allow' && !isTakenUntracked(oracleFlow(judged, flow), decision);
+  const state = isTracked ? 'established' : 'new';
+  const answered = evaluateFlow(judged, { ...oracleFlow(judged, reply), state });
+  return [{ flow: reply, decision: answered, arriving: reply }];
 }
 
 function note(

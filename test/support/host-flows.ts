@@ -13,6 +13,7 @@ import type { HostInterface, World } from '../../compiler/oracle/world.ts';
 import { arbitraryPacket } from './arbitrary.ts';
 import type { Translation } from './dnat.ts';
 import type { FabricOptions, Probe } from './fabric.ts';
+import { reversed } from './kernel-node.ts';
 import { HOST_INTERFACES, PORTS } from './pools.ts';
 import { NODE, address } from './world.ts';
 import { WIRES, WIRE_SPECS, connectionOf } from './world-table.ts';
@@ -145,6 +146,17 @@ export function untranslated(flow: HostFlow): HostFlow {
   const { packet, uplink } = flow.before;
   const to: Place = { kind: 'outside', address: packet.daddr, interface: uplink };
   return { ...flow, to, packet, before: undefined };
+}
+
+/**
+ * Of UDP that is not translated, by the interface that leads to who answers. TCP of the host is reset by its own stack; what the host sends
+ * to itself is a connection once it has left, even when it is denied where it arrives.
+ */
+export function replyTo({ from, to, packet, before }: HostFlow): HostFlow | undefined {
+  const isOwn = from.kind === 'host' && to.kind === 'host';
+  if (packet.protocol !== 17 || before !== undefined || isOwn) return undefined;
+  const arrivesBy = to.kind === 'outside' ? to.interface : EXTERNAL.name;
+  return { from: to, to: from, arrivesBy, packet: reversed(packet), before };
 }
 
 /** A wire without a local owner is an interface that nobody claims. */
