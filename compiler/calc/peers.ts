@@ -28,6 +28,7 @@ export interface RuleOwner {
   /** `undefined` for cluster-scoped policies and profiles. */
   readonly namespace: string | undefined;
   readonly stage: PolicyStage;
+  readonly logAllowed?: boolean;
   readonly ingress: readonly Rule[];
   readonly egress: readonly Rule[];
 }
@@ -35,8 +36,9 @@ export interface RuleOwner {
 export function resolvePolicy(id: string, owner: RuleOwner): ResolvedPolicy {
   const sets = new Map<string, SetSpec>();
   const resolve = (rule: Rule): ResolvedRule => resolveRule(rule, owner.namespace, sets);
-  const { stage, ingress, egress } = owner;
-  return { id, stage, ingress: ingress.map(resolve), egress: egress.map(resolve), sets };
+  const { stage, logAllowed = false, ingress, egress } = owner;
+  const rules = { ingress: ingress.map(resolve), egress: egress.map(resolve) };
+  return { id, stage, logAllowed, ...rules, sets };
 }
 
 function resolveRule(

@@ -85,5 +85,10 @@ export class PoliciesInUse {
 
 /** Same rules over the same sets: labels and order of the object play no part. */
 function isAlike(a: ResolvedPolicy, b: ResolvedPolicy): boolean {
-  return a.stage === b.stage && isSame(a.ingress, b.ingress) && isSame(a.egress, b.egress);
+  return (
+    a.stage === b.stage &&
+    a.logAllowed === b.logAllowed &&
+    isSame(a.ingress, b.ingress) &&
+    isSame(a.egress, b.egress)
+  );
 }

@@ -65,6 +65,8 @@ export interface ResolvedPolicy {
   /** `np/<ns>/<name>`, `pro/<name>`. */
   readonly id: string;
   readonly stage: PolicyStage;
+  /** Flow logs tell of what its rules allow, whatever the configuration says. */
+  readonly logAllowed: boolean;
   readonly ingress: readonly ResolvedRule[];
   readonly egress: readonly ResolvedRule[];
   readonly sets: ReadonlyMap<string, SetSpec>;

@@ -29,6 +29,8 @@ export interface Profile {
   readonly egress: readonly Rule[];
   /** Inherited by every endpoint and network set that lists the profile. */
   readonly labelsToApply: Labels;
+  /** As of a policy; from the Namespace's or ServiceAccount's annotation. */
+  readonly logAllowed?: boolean;
 }
 
 const ALLOW_ALL: readonly Rule[] = [

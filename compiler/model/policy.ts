@@ -54,6 +54,8 @@ export interface Policy {
   readonly applyOnForward: boolean;
   readonly preDnat: boolean;
   readonly doNotTrack: boolean;
+  /** What its rules allow is to be in flow logs, too: annotation `picket/log-allowed`. */
+  readonly logAllowed?: boolean;
 }
 
 export type Action = 'allow' | 'deny' | 'pass' | 'log';

@@ -41,8 +41,10 @@ export function withLogging(
     const decision = decisionOf(rule);
     if (decision === undefined) return [rule];
     const { verdict, at, counter } = decision;
-    if (verdict !== 'log' && !config.verdicts.includes(verdict)) return [rule];
-    const meaning = { ...(rule.subject ?? builtInSubject(counter)), verdict, counter };
+    const { direction, cause, isLogged = false } = rule.subject ?? builtInSubject(counter);
+    const isWanted = isLogged || verdict === 'log' || config.verdicts.includes(verdict);
+    if (!isWanted) return [rule];
+    const meaning = { direction, cause, verdict, counter };
     const id = ruleId(meaning, rule.exprs.map(printExpr).join(' '));
     logged.push({ id, meaning });
     const match = rule.exprs.slice(0, verdict === 'log' ? at + 1 : at);

@@ -5,7 +5,7 @@
 import type { IrPolicy, IrRule } from '../ir/ir.ts';
 import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
-import type { PolicyStage } from '../calc/resolved.ts';
+import type { PolicyStage, ResolvedPolicy } from '../calc/resolved.ts';
 import { goTo, jump, verdict } from './exprs.ts';
 import { setMark } from './mark.ts';
 import { lowerTests } from './lower-tests.ts';
@@ -83,7 +83,7 @@ export function policyLayer(
 
 export function lowerPolicyChain(
   policy: IrPolicy,
-  stage: PolicyStage,
+  { stage, logAllowed }: Pick<ResolvedPolicy, 'stage' | 'logAllowed'>,
   layer: Layer,
   context: LowerContext,
 ): LoweredPolicy {
@@ -100,7 +100,8 @@ export function lowerPolicyChain(
     const lowered = lowerTests(effective.tests, policy.family, partsOf, rule.verdict === 'log');
     constants.push(...lowered.constants);
     const ending = ruleEnding(effective, counter, allow, layer.denyAction);
-    const subject = ruleSubject(policy, rule);
+    const isLogged = logAllowed && rule.verdict === 'allow';
+    const subject = { ...ruleSubject(policy, rule), isLogged };
     return lowered.alternatives.map((exprs): NftRule => ({
       exprs: [...exprs, ...ending],
       comment: undefined,

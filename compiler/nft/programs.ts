@@ -157,7 +157,7 @@ export class Programs {
     this.lowered++;
     const { direction, family } = layer;
     const lowered = lowerPolicy(policy, direction, family);
-    return lowerPolicyChain(lowered, policy.stage, layer, this.#context);
+    return lowerPolicyChain(lowered, policy, layer, this.#context);
   }
 
   #putSection(name: string): void {

@@ -36,9 +36,11 @@ export type LoggedCause =
 export interface LoggedSubject {
   readonly direction: LoggedDirection;
   readonly cause: LoggedCause;
+  /** Whatever the configuration says. */
+  readonly isLogged?: boolean;
 }
 
-export interface RuleMeaning extends LoggedSubject {
+export interface RuleMeaning extends Omit<LoggedSubject, 'isLogged'> {
   readonly verdict: LoggedVerdict;
   /** The named counter that counts every packet, logged or not; other ids may share it. */
   readonly counter: string;

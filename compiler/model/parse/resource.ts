@@ -8,10 +8,12 @@ import type { Checked, Issue } from '../issue.ts';
 import { KIND_NAMES, type KindRow, KINDS_BY_VERSION, STORED_CALICO } from './kinds.ts';
 import { DEFAULT_NAMESPACE, type Metadata, readMetadata, readStoredMetadata } from './metadata.ts';
 import { suggest } from './nearest.ts';
+import { LOG_ALLOWED } from './well-known.ts';
 import type { PodContext } from './endpoint-parts.ts';
 import {
   type Cursor,
   attempt,
+  child,
   deepFreeze,
   fail,
   fieldOf,
@@ -61,7 +63,18 @@ function readResource(root: Cursor, context: ParseContext): Resource | undefined
   if (row === undefined) return undefined;
   if (row.isStrict) readFields(root, TOP_FIELDS, 'scope');
   const meta = readMeta(root, row);
-  return row.parse({ root, spec: fieldOf(root, 'spec'), meta, context });
+  const value = row.parse({ root, spec: fieldOf(root, 'spec'), meta, context });
+  return value && withLogAllowed(value, meta);
+}
+
+function withLogAllowed(value: Resource, { annotations, annotationsAt }: Metadata): Resource {
+  const text = annotations.get(LOG_ALLOWED);
+  if (text === undefined || (value.kind !== 'Policy' && value.kind !== 'Profile')) return value;
+  if (text !== 'true' && text !== 'false') {
+    const at = child(annotationsAt, LOG_ALLOWED, text);
+    warn(at, 'annotation-invalid', `${show(text)} is neither "true" nor "false"; it is ignored`);
+  }
+  return text === 'true' ? { ...value, logAllowed: true } : value;
 }
 
 const TOP_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status'] as const;

@@ -11,6 +11,9 @@ export const NAME_LABEL = 'projectcalico.org/name';
 export const NAMESPACE_PREFIX = 'pcns.';
 export const SERVICE_ACCOUNT_PREFIX = 'pcsa.';
 
+/** On policies, profiles, namespaces and service accounts: `true` = what they allow is logged too. */
+export const LOG_ALLOWED = 'picket/log-allowed';
+
 /** Value of the orchestrator label of pods. */
 export const KUBERNETES = 'k8s';
 

@@ -25,6 +25,11 @@ const DB_POLICY = {
   },
 };
 
+const annotated = (value: string): object => ({
+  ...DB_POLICY,
+  metadata: { ...DB_POLICY.metadata, annotations: { 'picket/log-allowed': value } },
+});
+
 const OFFICE = {
   apiVersion: 'projectcalico.org/v3',
   kind: 'GlobalNetworkSet',
@@ -170,3 +175,27 @@ kernelTest('a rate limit suppresses, and the records say how much', NEEDS, async
     t.true(records.length < sent);
   });
 });
+
+kernelTest(
+  'what an annotated policy allows is logged, while the annotation is there',
+  NEEDS,
+  async (t) => {
+    await FlowBench.with([WEB, DB], [], async (bench) => {
+      bench.write('policy.json', [annotated('true')]);
+      const agent = await bench.start();
+      t.true(await bench.send('web', to(80)));
+      const [allowed] = await bench.recorded(1);
+      t.like(allowed, { verdict: 'allow', policy: { name: 'db', rule: 0 } });
+      const lines = agent.log().length;
+      bench.write('policy.json', [annotated('false')]);
+      await agent.logged(/^applied/, lines);
+      t.true(await bench.send('web', { ...to(80), sport: 40_002 }));
+      t.false(await bench.send('web', to(81)));
+      const records = await bench.recorded(2);
+      t.deepEqual(
+        records.map(({ verdict }) => verdict),
+        ['allow', 'deny'],
+      );
+    });
+  },
+);

@@ -94,6 +94,11 @@ const ROWS: readonly { name: string; in: NftRule; config?: LogConfig; out: strin
     out: [`${BUCKET} ${logged('Ai/np/a/b/2#')}`, `${COUNT} [ immediate reg 0 accept ]`],
   },
   {
+    name: 'an allow of a policy that asks for it',
+    in: rule('x', verdict('accept'), { ...SUBJECT, isLogged: true }),
+    out: [`${BUCKET} ${logged('Ai/np/a/b/2#')}`, `${COUNT} [ immediate reg 0 accept ]`],
+  },
+  {
     name: 'a pass decides nothing',
     in: rule('x', verdict('return'), SUBJECT),
     config: { ...LIMITED, verdicts: ['deny', 'allow'] },
