@@ -93,7 +93,8 @@ export class EndIndex {
     const claim = this.#claims.get(key)?.[0];
     const released = this.#released.get(key);
     const wasOthers = released !== undefined && atMs <= released.untilMs;
-    if (claim !== undefined && !(wasOthers && atMs < claim.sinceMs)) return endOfResource(claim.resource);
+    if (claim !== undefined && !(wasOthers && atMs < claim.sinceMs))
+      return endOfResource(claim.resource);
     if (released !== undefined && atMs - released.untilMs <= RELEASED_MS) return released.end;
     const set = this.#nets.find(address, nearNamespace);
     return set === undefined ? EXTERNAL : endOfResource(set);

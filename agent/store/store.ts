@@ -9,6 +9,7 @@ import { parseResource } from '../../compiler/model/parse/resource.ts';
 import type { ParseContext } from '../../compiler/model/parse/resource.ts';
 import type { Origin, RawEvent } from '../watch/event.ts';
 import { objectKey } from '../watch/source.ts';
+import { Shared } from './shared.ts';
 
 /** An issue with its place, ready to print. */
 export interface Finding {
@@ -38,11 +39,14 @@ interface Entry {
   readonly origin: Origin;
 }
 
+const NONE: readonly Finding[] = [];
+
 const PASSING = new Set<Resource['kind']>(['WorkloadEndpoint', 'Service', 'ServiceEndpoints']);
 
 export class Store {
   readonly #context: ParseContext;
   readonly #entries = new Map<string, Entry>();
+  readonly #shared = new Shared();
 
   #policyVersion = 0;
 
@@ -64,8 +68,9 @@ export class Store {
       const change = before?.resource === undefined ? undefined : event;
       return { change, findings: [] };
     }
-    const { value, issues } = parseResource(event.object, this.#context);
-    const findings = issues.map((issue) => locate(issue, event));
+    const { value: parsed, issues } = parseResource(event.object, this.#context);
+    const value = parsed && this.#shared.share(parsed, before?.resource);
+    const findings = issues.length === 0 ? NONE : issues.map((issue) => locate(issue, event));
     const isRefused = value === undefined && issues.some((issue) => issue.severity === 'error');
     const kept = isRefused ? before?.resource : value;
     const { origin } = event;

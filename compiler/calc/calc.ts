@@ -19,14 +19,14 @@ import type {
   Tier,
   WorkloadEndpoint,
 } from '../model/cluster.ts';
-import { hostCidr } from '../model/ip.ts';
-import type { Address } from '../model/ip.ts';
+import type { Address, Cidr } from '../model/ip.ts';
 import { policyId } from '../model/policy.ts';
 import { compareUtf8 } from '../model/text-order.ts';
 import type { Policy } from '../model/policy.ts';
 import { LabelIndex } from '../selector/label-index.ts';
 import { policyScope } from '../selector/scope.ts';
 import { AddressOwners } from './address-owners.ts';
+import { Claims } from './claims.ts';
 import { LocalHosts } from './local-hosts.ts';
 import { MemberSets } from './member-sets.ts';
 import type { Contribution } from './member-sets.ts';
@@ -38,11 +38,13 @@ import { isSame } from './same.ts';
 import type { CalcChanges, ResolvedEndpoint, ResolvedHostEndpoint } from './resolved.ts';
 import { resolveDirections, resolveHostEndpoint, stageOf, tiersOfHost } from './tiers.ts';
 
+const NO_NETS: readonly Cidr[] = [];
+
 export class Calc {
   readonly #node: string;
   /** Object key to what the object is to policy, and back to the objects that claim to be it. */
   readonly #identities = new Map<string, string>();
-  readonly #claims = new Map<string, Map<string, Resource>>();
+  readonly #claims = new Claims<Resource>();
   readonly #inForce = new Map<string, Resource>();
   readonly #tiers = new Map<string, Tier>(BUILT_IN_TIERS.map((tier) => [tier.name, tier]));
   readonly #policies = new Map<string, Policy>();
@@ -78,8 +80,7 @@ export class Calc {
     const before = this.#identities.get(key);
     if (before !== undefined && before !== identity) this.delete(key);
     this.#identities.set(key, identity);
-    const claims = this.#claims.get(identity) ?? new Map<string, Resource>();
-    this.#claims.set(identity, claims.set(key, resource));
+    this.#claims.set(identity, key, resource);
     this.#elect(identity);
   }
 
@@ -87,9 +88,7 @@ export class Calc {
     const identity = this.#identities.get(key);
     if (identity === undefined) return;
     this.#identities.delete(key);
-    const claims = this.#claims.get(identity);
-    claims?.delete(key);
-    if (claims?.size === 0) this.#claims.delete(identity);
+    this.#claims.delete(identity, key);
     this.#elect(identity);
   }
 
@@ -132,8 +131,8 @@ export class Calc {
   }
 
   #elect(identity: string): void {
-    const claims = [...(this.#claims.get(identity) ?? [])];
-    const [, winner] = claims.sort(([a], [b]) => compareUtf8(a, b))[0] ?? [];
+    const claims = this.#claims.of(identity);
+    const [, winner] = claims.toSorted(([a], [b]) => compareUtf8(a, b))[0] ?? [];
     const before = this.#inForce.get(identity);
     if (winner === before) return;
     if (winner === undefined) this.#inForce.delete(identity);
@@ -245,7 +244,7 @@ export class Calc {
     if (endpoint === undefined) this.#peers.deleteItem(`wep/${id}`);
     else {
       const addresses = this.#owners.owned(endpoint);
-      const contribution = { nets: addresses.map(hostCidr), addresses, ports: endpoint.ports };
+      const contribution = { nets: NO_NETS, addresses, ports: endpoint.ports };
       this.#peers.setItem(`wep/${id}`, endpoint.labels, endpoint.profiles, contribution);
     }
     const local = endpoint?.active === true && endpoint.node === this.#node ? endpoint : undefined;
@@ -354,6 +353,6 @@ function peerId(peer: HostEndpoint | NetworkSet): string {
 
 function contributionOf(peer: HostEndpoint | NetworkSet): Contribution {
   return peer.kind === 'HostEndpoint'
-    ? { nets: peer.expectedIPs.map(hostCidr), addresses: peer.expectedIPs, ports: peer.ports }
+    ? { nets: NO_NETS, addresses: peer.expectedIPs, ports: peer.ports }
     : { nets: peer.nets, addresses: [], ports: [] };
 }

@@ -7,8 +7,9 @@ import type { NamedPort } from '../model/cluster.ts';
 import type { Address, Cidr } from '../model/ip.ts';
 import type { Member, SetDelta, SetSpec } from './resolved.ts';
 
-/** What one endpoint or network set has to give: its prefixes, its own addresses, its named ports. */
+/** What one endpoint or network set has to give. */
 export interface Contribution {
+  /** Besides its own addresses. */
   readonly nets: readonly Cidr[];
   readonly addresses: readonly Address[];
   readonly ports: readonly NamedPort[];
@@ -132,7 +133,10 @@ function takeDelta(state: SetState): SetDelta {
 function membersOf(spec: SetSpec, contribution: Contribution): Member[] {
   switch (spec.kind) {
     case 'addresses':
-      return contribution.nets.map((cidr) => ({ kind: 'net', cidr }));
+      return [...contribution.addresses.map(hostCidr), ...contribution.nets].map((cidr) => ({
+        kind: 'net',
+        cidr,
+      }));
     case 'named-port':
       return contribution.ports
         .filter(({ name, protocol }) => {

@@ -21,7 +21,8 @@ interface Item {
   readonly id: string;
   readonly labels: Labels;
   readonly parents: readonly Parent[];
-  readonly matched: Set<Registered>;
+  /** `undefined` = none, as for most items: an empty set takes more memory than the rest of an item. */
+  matched: Set<Registered> | undefined;
 }
 
 /** Exists as soon as it has labels or children; without labels of its own it is simply empty. */
@@ -52,6 +53,8 @@ export class LabelIndex {
   readonly #items = new Map<string, Item>();
   readonly #parents = new Map<string, Parent>();
   readonly #selectors = new Map<string, Registered>();
+  /** Labels that a selector has required so far. Only these are looked up by value: most labels of items no selector ever names. */
+  readonly #required = new Set<string>();
   readonly #itemsByLabel = new LabelValues<string>();
   readonly #parentsByLabel = new LabelValues<Parent>();
   readonly #filed = new LabelValues<Registered>();
@@ -73,7 +76,7 @@ export class LabelIndex {
       id,
       labels,
       parents: parents.map((parent) => this.#parentOf(parent)),
-      matched: before?.matched ?? new Set(),
+      matched: before?.matched,
     };
     if (before !== undefined) this.#unlink(before);
     this.#link(after);
@@ -84,7 +87,7 @@ export class LabelIndex {
   deleteItem(id: string): void {
     const item = this.#items.get(id);
     if (item === undefined) return;
-    for (const registered of item.matched) this.#flip(registered, item, false);
+    for (const registered of item.matched ?? []) this.#flip(registered, item, false);
     this.#unlink(item);
     this.#items.delete(id);
   }
@@ -93,9 +96,9 @@ export class LabelIndex {
     const parent = this.#parentOf(id);
     const before = parent.labels;
     const candidates = differingKeys(before, labels);
-    for (const test of testsOf(before)) this.#parentsByLabel.remove(test, parent);
+    for (const test of this.#requiredOf(before)) this.#parentsByLabel.remove(test, parent);
     parent.labels = labels;
-    for (const test of testsOf(labels)) this.#parentsByLabel.add(test, parent);
+    for (const test of this.#requiredOf(labels)) this.#parentsByLabel.add(test, parent);
     for (const child of parent.children) {
       const item = this.#items.get(child);
       if (item === undefined) continue;
@@ -116,6 +119,7 @@ export class LabelIndex {
     const before = this.#selectors.get(id);
     if (before !== undefined) this.#unfile(before);
     const requirements = requirementsOf(selector);
+    for (const test of requirements.flat()) this.#require(test.label);
     const registered: Registered = {
       id,
       selector,
@@ -172,9 +176,26 @@ export class LabelIndex {
     this.#parents.delete(parent.id);
   }
 
+  #require(label: string): void {
+    if (this.#required.has(label)) return;
+    this.#required.add(label);
+    for (const { id, labels } of this.#items.values()) {
+      const value = ownValue(labels, label);
+      if (value !== undefined) this.#itemsByLabel.add({ label, value }, id);
+    }
+    for (const parent of this.#parents.values()) {
+      const value = ownValue(parent.labels, label);
+      if (value !== undefined) this.#parentsByLabel.add({ label, value }, parent);
+    }
+  }
+
+  #requiredOf(labels: Labels): LabelTest[] {
+    return testsOf(labels).filter(({ label }) => this.#required.has(label));
+  }
+
   #link(item: Item): void {
     this.#items.set(item.id, item);
-    for (const test of testsOf(item.labels)) this.#itemsByLabel.add(test, item.id);
+    for (const test of this.#requiredOf(item.labels)) this.#itemsByLabel.add(test, item.id);
     for (const parent of item.parents) {
       parent.children.add(item.id);
       this.#parents.set(parent.id, parent);
@@ -182,7 +203,7 @@ export class LabelIndex {
   }
 
   #unlink(item: Item): void {
-    for (const test of testsOf(item.labels)) this.#itemsByLabel.remove(test, item.id);
+    for (const test of this.#requiredOf(item.labels)) this.#itemsByLabel.remove(test, item.id);
     for (const parent of item.parents) {
       parent.children.delete(item.id);
       this.#forgetIfUnused(parent);
@@ -213,8 +234,8 @@ export class LabelIndex {
     for (const member of before.members) {
       const item = this.#items.get(member);
       if (item === undefined) continue;
-      item.matched.delete(before);
-      item.matched.add(after);
+      item.matched?.delete(before);
+      (item.matched ??= new Set()).add(after);
       after.members.add(member);
       this.#evaluate(after, item);
     }
@@ -282,7 +303,7 @@ export class LabelIndex {
     const consider = (registered: Registered): void => {
       if (intersects(registered.labels, changed)) candidates.add(registered);
     };
-    for (const registered of item.matched) consider(registered);
+    for (const registered of item.matched ?? []) consider(registered);
     for (const registered of this.#filedFor(item)) consider(registered);
     for (const label of changed) {
       const mentioning = this.#unrestrictedByLabel.exactly({ label, value: undefined });
@@ -310,10 +331,11 @@ export class LabelIndex {
   #flip(registered: Registered, item: Item, matched: boolean): void {
     if (matched) {
       registered.members.add(item.id);
-      item.matched.add(registered);
+      (item.matched ??= new Set()).add(registered);
     } else {
       registered.members.delete(item.id);
-      item.matched.delete(registered);
+      item.matched?.delete(registered);
+      if (item.matched?.size === 0) item.matched = undefined;
     }
     this.#deltas.push({ selectorId: registered.id, itemId: item.id, matched });
   }

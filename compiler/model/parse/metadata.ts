@@ -205,7 +205,6 @@ function readAnnotations(at: Cursor): ReadonlyMap<string, string> {
 
 /** A record that inherits nothing, so that a label called `constructor` is a label like any other. */
 export function toLabels(entries: Iterable<readonly [string, string]>): Labels {
-  const labels = Object.create(null) as Record<string, string>;
-  for (const [key, value] of entries) labels[key] = value;
-  return labels;
+  // Not by Object.create(null): V8 keeps such objects as hash tables, which take four times the memory.
+  return Object.setPrototypeOf(Object.fromEntries(entries), null) as Labels;
 }
