@@ -18,6 +18,7 @@ import type { Native } from '../native/native.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
 import { readPanicMark } from '../state/panic.ts';
 import { armApply, disarmUnchanged, isStillWaiting, undoFailed } from './apply-guarded.ts';
+import { checkOperator, preview } from './apply-preview.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { refuseWhileWaiting, seconds, undoParts, whoAmI } from './guarded.ts';
 import { keepGoodState } from './keep.ts';
@@ -30,6 +31,8 @@ import { hasErrors, printIssues, printJson, printLine } from './report.ts';
 import type { ReportedIssue } from './report.ts';
 
 interface ApplyOptions extends ConfiguredOptions {
+  readonly dryRun: boolean;
+  readonly force: boolean;
   /** Milliseconds. */
   readonly confirm: number | undefined;
 }
@@ -42,7 +45,13 @@ export function applyCommand(): Command {
         'transaction to the table "inet picket"; large new address sets are filled before. Sends only what differs\n' +
         'from what the kernel has. The rules stay enforced until the next apply or cleanup, and are loaded again at boot.',
     )
+    .addOption(
+      new Option('--dry-run', 'say what would change, and whom it would deny').default(false),
+    )
     .addOption(confirmOption())
+    .addOption(
+      new Option('--force', 'even if it denies the connection that you are on').default(false),
+    )
     .addOption(configOption())
     .addOption(manifestsOption())
     .addOption(nodeOption())
@@ -55,7 +64,11 @@ With --confirm a process of its own undoes the change, to exactly the rules befo
 in time: from a new connection, to see that there still can be one. It does so too when apply is killed. Counters start
 at zero then. An emergency: picket panic-open.
 
-Exit codes: 0 applied; 1 nothing applied, the rules in force are unchanged; 2 usage;
+--dry-run reads the rules in force and the tracked connections, and changes nothing: which objects of the table would
+change, and which connections would be denied if they were new, with the rule that decides. Those that stand are never cut.
+
+Exit codes: 0 applied, or --dry-run; 1 nothing applied, the rules in force are unchanged; 2 usage;
+            3 nothing applied: the connection that you are on by ssh could not be made again (see --force);
             4 applied but degraded: parts were invalid or refused and are enforced fail closed.
 
 Example:
@@ -81,15 +94,19 @@ async function apply(options: ApplyOptions): Promise<number> {
   const config = loadSettings(options, ['manifests', 'node']);
   const native = loadNative();
   const parts = undoParts(config, native);
-  refuseInEmergency(parts);
+  if (!options.dryRun) refuseInEmergency(parts);
   const dataplane = new NetlinkDataplane(native, config.netns);
   try {
-    refuseWhileWaiting(await settleOverdue(parts), 'picket apply');
+    if (!options.dryRun) refuseWhileWaiting(await settleOverdue(parts), 'picket apply');
     const loaded = await loadManifests(config, dataplane);
     const { engine, issues, objects } = loaded;
     printIssues(issues, options.output);
     if (objects === 0) throw nothingToApply(config.manifests, issues);
-    engine.setNetwork(await readHostNetwork(native, config.netns));
+    const network = await readHostNetwork(native, config.netns);
+    engine.setNetwork(network);
+    const before = { config, native, engine, network };
+    if (options.dryRun) return await preview(before, issues, options.output);
+    await checkOperator(before, options.force || options.confirm !== undefined);
     const { report, waiting } = await enforce(config, parts, loaded, options.confirm);
     await forgetConnections(native, config.netns, report);
     const exitCode = printReport(engine, report, issues, {

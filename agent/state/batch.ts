@@ -63,13 +63,26 @@ export function whyNotRestorable(table: KernelTable): string | undefined {
 
 /** The part of an engine's table that is in the kernel. Right when nothing differs and nothing is withheld. */
 export function settledTable(table: Table): KernelTable {
+  const { chains, sets, counters } = table;
+  const elements = elementsOf(table, sets.actual.keys());
+  return { chains: chains.actual, sets: sets.actual, elements, counters: counters.actual };
+}
+
+/** What an engine's table is to be: as `settledTable`, but for what the kernel does not have yet. */
+export function desiredTable(table: Table): KernelTable {
+  const sets = new Map([...table.sets.desired].filter(([, set]) => !table.isWithheld(set)));
+  const { chains, counters } = table;
+  const elements = elementsOf(table, sets.keys());
+  return { chains: chains.desired, sets, elements, counters: counters.desired };
+}
+
+/** By position: only the values count for whoever makes a transaction of it or compares them. */
+function elementsOf(table: Table, names: Iterable<string>): KernelTable['elements'] {
   const elements = new Map<string, ReadonlyMap<string, NftElement>>();
-  for (const { name } of table.sets.actual.values()) {
-    // By position: only the values count for whoever makes a transaction of it.
+  for (const name of names) {
     elements.set(name, new Map(table.elementsOf(name).map((each, at) => [String(at), each])));
   }
-  const { chains, sets, counters } = table;
-  return { chains: chains.actual, sets: sets.actual, elements, counters: counters.actual };
+  return elements;
 }
 
 const ALLOWED = new Set(

@@ -3,7 +3,7 @@
  * Source: linux include/uapi/linux/netfilter/nfnetlink_conntrack.h, ct_nla_policy and cta_filter_nla_policy in
  * net/netfilter/nf_conntrack_netlink.c (v6.12).
  */
-import { attrs, bytes, u16be, u32be, u32host } from '../codec.ts';
+import { attrs, bytes, u16be, u32be, u32host, u8 } from '../codec.ts';
 import * as k from '../uapi.generated.ts';
 
 const ip = attrs({
@@ -11,6 +11,17 @@ const ip = attrs({
   destination4: [k.CTA_IP_V4_DST, bytes],
   source6: [k.CTA_IP_V6_SRC, bytes],
   destination6: [k.CTA_IP_V6_DST, bytes],
+});
+
+/** What `proto` of a tuple holds. */
+export const protocol = attrs({
+  number: [k.CTA_PROTO_NUM, u8],
+  sourcePort: [k.CTA_PROTO_SRC_PORT, u16be],
+  destinationPort: [k.CTA_PROTO_DST_PORT, u16be],
+  icmpType: [k.CTA_PROTO_ICMP_TYPE, u8],
+  icmpCode: [k.CTA_PROTO_ICMP_CODE, u8],
+  icmpv6Type: [k.CTA_PROTO_ICMPV6_TYPE, u8],
+  icmpv6Code: [k.CTA_PROTO_ICMPV6_CODE, u8],
 });
 
 /** One direction of a connection. `proto` is passed on as it came. */
