@@ -46,6 +46,12 @@ export function loadSettings(
   for (const name of required) {
     if (config[name] === '') throw new CommandError(missing(name), EXIT.usage);
   }
+  if (config.flowLogOutputs.includes('otlp') && config.flowLogOtlpEndpoint === '') {
+    throw new CommandError(
+      `flowLogOutputs has otlp, but ${missing('flowLogOtlpEndpoint')}`,
+      EXIT.usage,
+    );
+  }
   return config;
 }
 

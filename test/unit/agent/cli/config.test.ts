@@ -56,6 +56,13 @@ const REFUSED = [
     says: /environment: PICKET_VXLAN_PORT: 0 is not right/,
   },
   {
+    name: 'an OTLP output without an endpoint',
+    args: ['lint', '-m', '{dir}'],
+    files: {},
+    env: { PICKET_FLOW_LOG_OUTPUTS: 'stdout,otlp' },
+    says: /flowLogOutputs has otlp, but no flowLogOtlpEndpoint: say it with PICKET_FLOW_LOG_OTLP_ENDPOINT/,
+  },
+  {
     name: 'a file that is not there',
     args: ['lint', '-c', '{dir}/none.yaml', '-m', '{dir}'],
     files: {},
