@@ -27,6 +27,8 @@ export interface ServiceFolders {
   readonly configuration: string;
   /** `/var/lib/picket`. */
   readonly state: string;
+  /** `/var/log/picket`. */
+  readonly logs: string;
   /** `/run/picket`. */
   readonly runtime: string;
   close(): void;
@@ -37,6 +39,7 @@ export function openServiceFolders(): ServiceFolders {
   const folders = {
     configuration: join(root, 'configuration'),
     state: join(root, 'state'),
+    logs: join(root, 'logs'),
     runtime: join(root, 'runtime'),
   };
   for (const folder of [...Object.values(folders), join(root, 'overlay')]) mkdirSync(folder);
@@ -74,24 +77,25 @@ export async function sandboxed(
 }
 
 /**
- * $0 = folder of the sandbox, $1 = the picket to install, the rest runs. New names in /etc, /var/lib, /run and /usr/bin are in overlays
+ * $0 = folder of the sandbox, $1 = the picket to install, the rest runs. New names in /etc, /var, /run and /usr/bin are in overlays
  * that nobody else sees; then everything is read-only but the unit's own directories, as with ProtectSystem=strict.
  */
 const MOUNTS = `
   picket=$1; shift
   mount --make-rprivate /
   mount -t tmpfs overlay "$0/overlay"
-  for at in /etc /var/lib /run /usr/bin; do
+  for at in /etc /var/lib /var/log /run /usr/bin; do
     layer="$0/overlay/$(echo "$at" | tr / -)"
     mkdir -p "$layer/upper" "$layer/work"
     mount -t overlay overlay -o "lowerdir=$at,upperdir=$layer/upper,workdir=$layer/work" "$at"
   done
-  mkdir -p /etc/picket /var/lib/picket /run/picket
+  mkdir -p /etc/picket /var/lib/picket /var/log/picket /run/picket
   ln -sf "$picket" /usr/bin/picket
   mount --bind "$0/configuration" /etc/picket
   mount --bind "$0/state" /var/lib/picket
+  mount --bind "$0/logs" /var/log/picket
   mount --bind "$0/runtime" /run/picket
-  own='^/(proc|sys|dev|run/picket|var/lib/picket)(/|$)'
+  own='^/(proc|sys|dev|run/picket|var/(lib|log)/picket)(/|$)'
   awk -v own="$own" '$5 !~ own { print $5 }' /proc/self/mountinfo | while read -r at; do
     # Those below an overlay are not seen any more, and refuse.
     mount -o remount,bind,ro "$at" 2>/dev/null || true
