@@ -194,15 +194,18 @@ function logEvents({ events, engine }: Agent, log: Log, output: OutputFormat): v
     logIssues([...issues.map(fromFileIssue), ...findings.map(fromFinding)], log, output);
   });
   events.on('applied', ({ report }) => {
-    const endpoints = engine.endpoints().length;
+    const counts = {
+      endpoints: engine.endpoints().length,
+      hostEndpoints: engine.hostEndpoints().length,
+    };
     for (const refusal of report.quarantined) {
       log.error({ refusal: printRefusal(refusal) }, 'quarantined, enforced fail closed');
     }
-    if (report.transactions > 0) log.info({ endpoints, operations: report.operations }, 'applied');
+    if (report.transactions > 0) log.info({ ...counts, operations: report.operations }, 'applied');
     // Told once: from then on silence means that nothing had to be done.
     if (!report.more && !wasInSync) {
       wasInSync = true;
-      log.info({ endpoints }, 'in sync with the kernel');
+      log.info(counts, 'in sync with the kernel');
     }
   });
   events.on('failed', ({ error, waitMs }) => {
