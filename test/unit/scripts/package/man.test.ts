@@ -52,5 +52,5 @@ kernelTest('groff renders it without a warning', ['groff'], async (t) => {
   const { stdout, stderr } = await execa('groff', ['-man', '-ww', '-Tutf8', '-P-cbou'], { input });
   t.is(stderr, '');
   t.regex(stdout, /^NAME\n +picket . network policies/m);
-  t.regex(stdout, /^ +picket explain \[options\] <src> <dst>/m);
+  t.regex(stdout, /^ +picket explain \[options\] <src> \[dst\]/m);
 });
