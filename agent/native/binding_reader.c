@@ -60,8 +60,10 @@ static void on_events(napi_env env, napi_value callback, void *context, void *da
         hand_over(env, callback, &batch);
         free(batch.data);
     }
+    /* Not by calling `events` from here: Node would come back at once, up to a thousand times,
+     * before it looks at anything else (ThreadSafeFunction::Dispatch in src/node_api.cc, v24). */
     if (reader->core != NULL) {
-        napi_call_threadsafe_function(reader->events, NULL, napi_tsfn_nonblocking);
+        nlr_rest(reader->core);
     }
 }
 

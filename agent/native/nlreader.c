@@ -24,6 +24,8 @@
 #define MAX_QUEUED ((size_t)64 * 1024 * 1024)
 #define FIRST_SCRATCH ((size_t)64 * 1024)
 #define MAX_SCRATCH ((size_t)16 * 1024 * 1024)
+/* While something waits to be taken: how soon the taker that rests is told again. */
+#define REMIND_MS 2
 /* Pause after an error recv(2) is not known to give, so that a broken socket costs no processor. */
 #define ODD_ERROR_PAUSE_MS 50
 
@@ -143,6 +145,13 @@ static void tell(struct nlr_reader *reader, size_t at_least) {
     }
 }
 
+static int wait_ms(struct nlr_reader *reader) {
+    pthread_mutex_lock(&reader->lock);
+    bool has_backlog = reader->head != NULL;
+    pthread_mutex_unlock(&reader->lock);
+    return has_backlog ? REMIND_MS : -1;
+}
+
 static void *run(void *data) {
     struct nlr_reader *reader = data;
     int ready = 1;
@@ -154,7 +163,7 @@ static void *run(void *data) {
             tell(reader, 2 * CHUNK_CAP);
         } else if (got == -EAGAIN) {
             tell(reader, 0);
-            ready = nls_wait(reader->fd, POLLIN, reader->wake_fd, -1);
+            ready = nls_wait(reader->fd, POLLIN, reader->wake_fd, wait_ms(reader));
         } else {
             count_lost(reader);
             tell(reader, 0);
@@ -209,6 +218,12 @@ int nlr_take(struct nlr_reader *reader, struct nlr_batch *out) {
     pthread_mutex_unlock(&reader->lock);
     free(chunk);
     return found;
+}
+
+void nlr_rest(struct nlr_reader *reader) {
+    pthread_mutex_lock(&reader->lock);
+    reader->notified = false;
+    pthread_mutex_unlock(&reader->lock);
 }
 
 void nlr_stop(struct nlr_reader *reader) {

@@ -35,6 +35,10 @@ int nlr_start(int fd, int wake_fd, uint32_t ignore_port, void (*notify)(void *co
  */
 int nlr_take(struct nlr_reader *reader, struct nlr_batch *out);
 
+/* The taker does something else for a moment: `notify` is called again, soon, if there is something
+ * left to take. */
+void nlr_rest(struct nlr_reader *reader);
+
 /* Ends and joins the thread; `wake_fd` must be readable by now. Afterwards `notify` is not called
  * again. */
 void nlr_stop(struct nlr_reader *reader);
