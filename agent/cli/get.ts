@@ -1,7 +1,8 @@
 /** `picket get`: what is realised on this node, in effective order, as the running agent has it. */
 import { Argument, Command } from 'commander';
 import { REALISED_PATHS } from '../control/routes.ts';
-import type { RealisedEndpoint, RealisedPolicy, RealisedSet, Rows } from '../control/realised.ts';
+import type { RealisedEndpoint } from '../control/realised-endpoints.ts';
+import type { RealisedPolicy, RealisedSet, Rows } from '../control/realised.ts';
 import { printEndpoint, printPolicy, printSet } from '../control/realised-print.ts';
 import { ask } from './ask.ts';
 import { CommandError, EXIT } from './exit.ts';

@@ -11,24 +11,14 @@ import { stateOf } from './status.ts';
 const MAX_RULES = 5_000;
 
 export function agentFamilies(agent: AgentView, nowMs: number): Family[] {
+  return [...stateFamilies(agent), ...sizeFamilies(agent), ...sourceFamilies(agent, nowMs)];
+}
+
+function stateFamilies(agent: AgentView): Family[] {
   const { engine, state } = agent;
-  const ofSources = (
-    name: string,
-    type: 'counter' | 'gauge',
-    help: string,
-    value: (source: (typeof state.sources)[number]) => number,
-  ): Family =>
-    byLabel(
-      name,
-      type,
-      help,
-      'source',
-      state.sources.map((source) => [source.name, value(source)] as const),
-    );
   const findings = engine.store.findings();
   const count = (severity: string): number =>
     findings.filter((finding) => finding.severity === severity).length;
-  const elements = [...engine.table.sets.desired.keys()].map((name) => engine.table.sizeOf(name));
   return [
     gauge(
       'picket_in_sync',
@@ -40,20 +30,6 @@ export function agentFamilies(agent: AgentView, nowMs: number): Family[] {
       '1 while nothing is enforced because of picket panic-open.',
       state.panicOpenSinceMs === undefined ? 0 : 1,
     ),
-    gauge('picket_endpoints', 'Workloads governed on this node.', engine.endpoints().length),
-    gauge('picket_host_endpoints', 'Host endpoints here.', engine.hostEndpoints().length),
-    gauge(
-      'picket_policies',
-      'Policies that govern something on this node.',
-      engine.policies().filter(({ id }) => !id.startsWith('pro/')).length,
-    ),
-    gauge('picket_sets', 'Sets in the table.', elements.length),
-    gauge(
-      'picket_set_elements',
-      'Elements of all sets.',
-      elements.reduce((sum, size) => sum + size, 0),
-    ),
-    gauge('picket_chains', 'Chains in the table.', engine.table.chains.desired.size),
     gauge(
       'picket_quarantined_objects',
       'Refused by the kernel and enforced fail closed.',
@@ -68,27 +44,47 @@ export function agentFamilies(agent: AgentView, nowMs: number): Family[] {
       ['error', count('error')],
       ['warning', count('warning')],
     ]),
-    ofSources('picket_source_synced', 'gauge', '1 when the source is complete.', (source) =>
-      source.isSynced ? 1 : 0,
+  ];
+}
+
+function sizeFamilies({ engine }: AgentView): Family[] {
+  const { table } = engine;
+  const sets = [...table.sets.desired.keys()];
+  return [
+    gauge('picket_endpoints', 'Workloads governed on this node.', engine.endpoints().length),
+    gauge('picket_host_endpoints', 'Host endpoints here.', engine.hostEndpoints().length),
+    gauge(
+      'picket_policies',
+      'Policies that govern something on this node.',
+      engine.policies().filter(({ id }) => !id.startsWith('pro/')).length,
     ),
-    ofSources(
-      'picket_source_age_seconds',
-      'gauge',
-      'Since the source last said something, or since the start.',
-      ({ lastBatchMs }) => (nowMs - (lastBatchMs ?? state.startedMs)) / 1000,
+    gauge('picket_sets', 'Sets in the table.', sets.length),
+    gauge(
+      'picket_set_elements',
+      'Elements of all sets.',
+      sets.reduce((sum, name) => sum + table.sizeOf(name), 0),
     ),
-    ofSources(
-      'picket_source_events_total',
-      'counter',
-      'Objects and changes taken.',
-      ({ events }) => events,
-    ),
-    ofSources(
-      'picket_source_issues',
-      'gauge',
-      'What is wrong with the source now.',
-      ({ issues }) => issues.length,
-    ),
+    gauge('picket_chains', 'Chains in the table.', table.chains.desired.size),
+  ];
+}
+
+function sourceFamilies({ state }: AgentView, nowMs: number): Family[] {
+  const family = (
+    name: string,
+    type: 'counter' | 'gauge',
+    help: string,
+    value: (source: (typeof state.sources)[number]) => number,
+  ): Family => {
+    const values = state.sources.map((source) => [source.name, value(source)] as const);
+    return byLabel(`picket_source_${name}`, type, help, 'source', values);
+  };
+  const age = ({ lastBatchMs }: (typeof state.sources)[number]): number =>
+    (nowMs - (lastBatchMs ?? state.startedMs)) / 1000;
+  return [
+    family('synced', 'gauge', '1 when it is complete.', ({ isSynced }) => Number(isSynced)),
+    family('age_seconds', 'gauge', 'Since it last said something, or since the start.', age),
+    family('events_total', 'counter', 'Objects and changes taken.', ({ events }) => events),
+    family('issues', 'gauge', 'What is wrong with it now.', ({ issues }) => issues.length),
   ];
 }
 

@@ -1,12 +1,7 @@
 /** What is realised, as text: one block of lines per endpoint, policy or set. */
 import type { ResolvedDirection, ResolvedTier } from '../../compiler/calc/resolved.ts';
-import type {
-  RealisedEndpoint,
-  RealisedPolicy,
-  RealisedRule,
-  RealisedSet,
-  Rows,
-} from './realised.ts';
+import type { RealisedEndpoint } from './realised-endpoints.ts';
+import type { RealisedPolicy, RealisedRule, RealisedSet, Rows } from './realised.ts';
 
 export function printEndpoint(endpoint: RealisedEndpoint): readonly string[] {
   const { kind, name, interfaces, byAddress, addresses, stages, closed } = endpoint;

@@ -1,12 +1,7 @@
 /**
- * What is realised on this node, in effective order: endpoints with their tiers, policies with their rules and what these have counted,
- * sets with their members and who uses them. Comes in: the agent and the kernel's counters; goes out: plain data, bounded.
+ * Policies and sets as they are realised here: rules with what they have counted, members, and who uses them. Comes in: the agent and the kernel's counters; goes out: plain data, bounded.
  */
-import type {
-  ResolvedDirection,
-  ResolvedPolicy,
-  ResolvedTier,
-} from '../../compiler/calc/resolved.ts';
+import type { ResolvedPolicy } from '../../compiler/calc/resolved.ts';
 import type { Profile } from '../../compiler/model/cluster.ts';
 import { printRule } from '../../compiler/ir/print.ts';
 import { lowerPolicy } from '../../compiler/ir/lower.ts';
@@ -19,6 +14,7 @@ import { ruleCounter } from '../../compiler/nft/lower-chain.ts';
 import type { NftElement, NftSet } from '../../compiler/nft/program.ts';
 import type { Counters } from '../dataplane/counters.ts';
 import type { AgentView } from './agent-view.ts';
+import { endpointsByPolicy } from './realised-endpoints.ts';
 import { objectKey } from '../watch/source.ts';
 
 /** Most rows of one answer, and most members of one set in it; `total` says how many there are. */
@@ -30,25 +26,6 @@ const FEW_MEMBERS = 5;
 export interface Rows<T> {
   readonly total: number;
   readonly rows: readonly T[];
-}
-
-/** Tiers in order; then the profiles; then deny. */
-export type RealisedDirection = ResolvedDirection;
-
-export interface RealisedEndpoint {
-  readonly kind: 'workload' | 'host';
-  readonly name: string;
-  /** Empty for an endpoint whose packets are found by address. */
-  readonly interfaces: readonly string[];
-  readonly byAddress: boolean;
-  readonly addresses: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly ingress: RealisedDirection;
-  readonly egress: RealisedDirection;
-  /** Host endpoints: stages of their own, where any policy is in them. */
-  readonly stages: Readonly<Record<string, readonly ResolvedTier[]>>;
-  /** Directions that are closed because the kernel refused their rules. */
-  readonly closed: readonly Direction[];
 }
 
 export interface RealisedRule {
@@ -83,58 +60,9 @@ export interface RealisedSet {
   readonly usedBy: Rows<string>;
 }
 
-function rowsOf<T>(all: readonly T[], most = MAX_ROWS): Rows<T> {
+/** The first of many, and how many there are. */
+export function rowsOf<T>(all: readonly T[], most = MAX_ROWS): Rows<T> {
   return { total: all.length, rows: all.slice(0, most) };
-}
-
-/** `name` alone, or all in the order of their names. */
-export function realisedEndpoints(
-  { engine }: AgentView,
-  name: string | undefined,
-): Rows<RealisedEndpoint> {
-  const { refused } = engine.compiler;
-  const workloads = engine.endpoints().map(({ endpoint, addresses, ingress, egress }) => {
-    const placement = engine.compiler.endpoint(endpoint.id)?.placement;
-    return {
-      kind: 'workload' as const,
-      name: endpoint.id,
-      interfaces: placement?.interfaces ?? [],
-      byAddress: placement?.byAddress ?? false,
-      addresses: addresses.map(printAddress),
-      labels: endpoint.labels,
-      ingress,
-      egress,
-      stages: {},
-      closed: (['ingress', 'egress'] as const).filter((direction) =>
-        refused.has(`endpoint ${endpoint.id} ${direction}`),
-      ),
-    };
-  });
-  const hosts = engine.hostEndpoints().map(({ resolved, placement }) => {
-    const { endpoint, normal, forward, preDnat, untracked } = resolved;
-    const stages = {
-      'untracked ingress': untracked.ingress,
-      'pre-DNAT ingress': preDnat,
-      'forward ingress': forward?.ingress ?? [],
-      'forward egress': forward?.egress ?? [],
-      'untracked egress': untracked.egress,
-    };
-    return {
-      kind: 'host' as const,
-      name: endpoint.name,
-      interfaces: placement.isDefault
-        ? [...placement.interfaces, 'every other one']
-        : placement.interfaces,
-      byAddress: false,
-      addresses: endpoint.expectedIPs.map(printAddress),
-      labels: endpoint.labels,
-      ...normal,
-      stages: Object.fromEntries(Object.entries(stages).filter(([, tiers]) => tiers.length > 0)),
-      closed: [],
-    };
-  });
-  const all = [...workloads, ...hosts].filter((each) => name === undefined || each.name === name);
-  return rowsOf(all.sort((a, b) => compareUtf8(a.name, b.name)));
 }
 
 /** Of one name or id, or all in use, in the order of their ids; profiles only by name. */
@@ -171,34 +99,6 @@ export function realisedPolicies(
 /** `np/shop/web` is meant by itself, `shop/web` and, without a namespace, its name. */
 function isNamed(id: string, name: string): boolean {
   return id === name || id.slice(id.indexOf('/') + 1) === name;
-}
-
-function endpointsByPolicy({ engine }: AgentView): ReadonlyMap<string, readonly string[]> {
-  const users = new Map<string, Set<string>>();
-  const add = (name: string, { tiers, profiles }: ResolvedDirection): void => {
-    for (const id of [...tiers.flatMap(({ policies }) => policies), ...profiles]) {
-      const known = users.get(id);
-      if (known === undefined) users.set(id, new Set([name]));
-      else known.add(name);
-    }
-  };
-  for (const { endpoint, ingress, egress } of engine.endpoints()) {
-    for (const direction of [ingress, egress]) add(endpoint.id, direction);
-  }
-  for (const { resolved } of engine.hostEndpoints()) {
-    const { endpoint, normal, forward, preDnat, untracked } = resolved;
-    const tiers = [
-      ...preDnat,
-      ...[forward, untracked].flatMap((each) => [
-        ...(each?.ingress ?? []),
-        ...(each?.egress ?? []),
-      ]),
-    ];
-    for (const each of [normal.ingress, normal.egress, { tiers, profiles: [] }]) {
-      add(`host endpoint ${endpoint.name}`, each);
-    }
-  }
-  return new Map([...users].map(([id, names]) => [id, [...names].sort(compareUtf8)]));
 }
 
 interface PolicyOrigin {

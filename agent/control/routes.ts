@@ -14,7 +14,8 @@ import type { CounterReader, Counters } from '../dataplane/counters.ts';
 import { desiredListable, tableObjects } from '../diff/table-diff.ts';
 import type { AgentView } from './agent-view.ts';
 import { OBJECTS_PATH, objectRows } from './objects.ts';
-import { realisedEndpoints, realisedPolicies, realisedSets } from './realised.ts';
+import { realisedEndpoints } from './realised-endpoints.ts';
+import { realisedPolicies, realisedSets, rowsOf } from './realised.ts';
 import { json, wrongRequest } from './route.ts';
 import type { ControlRequest, Reply, Route } from './route.ts';
 import { readStatus } from './status.ts';
@@ -59,9 +60,11 @@ export function controlRoutes(current: Current): readonly Route[] {
     get(STATUS_PATH, ({ agent, node, netns }) =>
       json(readStatus(agent, { node, netns, nowMs: Date.now() })),
     ),
-    get(REALISED_PATHS.endpoints, ({ agent }, query) =>
-      json(realisedEndpoints(agent, named(query))),
-    ),
+    get(REALISED_PATHS.endpoints, ({ agent }, query) => {
+      const name = named(query);
+      const all = realisedEndpoints(agent);
+      return json(rowsOf(name === undefined ? all : all.filter((each) => each.name === name)));
+    }),
     get(REALISED_PATHS.policies, async ({ agent, counters }, query) =>
       json(realisedPolicies(agent, named(query), await readOr(counters))),
     ),

@@ -63,14 +63,7 @@ export interface StatusContext {
 export function readStatus(agent: AgentView, context: StatusContext): Status {
   const { engine, state } = agent;
   const { startedMs, lastApply, lastSyncMs, repairs, lastRepair } = state;
-  const stale = engine.store
-    .stale()
-    .map((key): StaleObject => ({
-      object: objectKey(key),
-      hasAcceptedVersion: engine.store.resource(key) !== undefined,
-    }))
-    // Those that govern nothing first: they are worse.
-    .sort((a, b) => Number(a.hasAcceptedVersion) - Number(b.hasAcceptedVersion));
+  const stale = readStale(agent);
   const parts = {
     sources: state.sources.map((source) => ({
       name: source.name,
@@ -90,17 +83,32 @@ export function readStatus(agent: AgentView, context: StatusContext): Status {
     startedMs,
     state: stateOf(agent),
     problems: problemsOf(agent, { ...parts, stale }),
-    counts: {
-      endpoints: engine.endpoints().length,
-      hostEndpoints: engine.hostEndpoints().length,
-      policies: engine.policies().filter(({ id }) => !id.startsWith('pro/')).length,
-      sets: engine.table.sets.desired.size,
-      chains: engine.table.chains.desired.size,
-    },
+    counts: countAll(agent),
     lastApply,
     lastSyncMs,
     repairs: { count: repairs, last: lastRepair },
     ...parts,
+  };
+}
+
+/** Those that govern nothing first: they are worse. */
+function readStale({ engine: { store } }: AgentView): StaleObject[] {
+  return store
+    .stale()
+    .map((key) => ({
+      object: objectKey(key),
+      hasAcceptedVersion: store.resource(key) !== undefined,
+    }))
+    .sort((a, b) => Number(a.hasAcceptedVersion) - Number(b.hasAcceptedVersion));
+}
+
+function countAll({ engine }: AgentView): Status['counts'] {
+  return {
+    endpoints: engine.endpoints().length,
+    hostEndpoints: engine.hostEndpoints().length,
+    policies: engine.policies().filter(({ id }) => !id.startsWith('pro/')).length,
+    sets: engine.table.sets.desired.size,
+    chains: engine.table.chains.desired.size,
   };
 }
 
