@@ -7,8 +7,9 @@ import type { PendingSnapshot } from '../../agent/guard/pending.ts';
 import { Bench, NODE, picket, until } from './cli.ts';
 import type { Ended } from './cli.ts';
 
-/** Every interface of NODE is governed; TCP to `ports` is let in, and from `nets` only. */
-export function hostPolicy(ports: string, nets = '0.0.0.0/0'): string {
+/** Every interface of NODE is governed; TCP to `ports` is let in, of everybody or from `nets` only, and what IPv6 needs to work. */
+export function hostPolicy(ports: string, nets?: string): string {
+  const source = nets === undefined ? '' : `source: {nets: [${nets}]}, `;
   return `apiVersion: projectcalico.org/v3
 kind: HostEndpoint
 metadata: {name: all, labels: {is: host}}
@@ -19,9 +20,11 @@ kind: GlobalNetworkPolicy
 metadata: {name: services}
 spec:
   selector: is == 'host'
-  types: [Ingress]
+  types: [Ingress, Egress]
+  egress: [{action: Allow}]
   ingress:
-  - {action: Allow, protocol: TCP, source: {nets: [${nets}]}, destination: {ports: [${ports}]}}
+  - {action: Allow, protocol: ICMPv6}
+  - {action: Allow, protocol: TCP, ${source}destination: {ports: [${ports}]}}
 `;
 }
 
@@ -86,9 +89,9 @@ export class GuardedHost {
     });
   }
 
-  /** Everything in the namespace's ruleset, in an order of its own: sets list their elements in any. */
+  /** Everything in the namespace's ruleset but counts, in an order of its own: sets list their elements in any. */
   async ruleset(): Promise<string> {
-    const text = await this.bench.nft('list', 'ruleset');
+    const text = await this.bench.nft('--stateless', 'list', 'ruleset');
     return text
       .split(/[\s,]+/)
       .toSorted()
