@@ -216,11 +216,7 @@ export class FlowLog {
     const values = await this.#readCounters().catch(() => undefined);
     const { flows, dropped } = this.#window.take();
     this.#dropped += dropped;
-    const indexes = flows.flatMap(({ inputIndex = 0, outputIndex = 0 }) => [
-      inputIndex,
-      outputIndex,
-    ]);
-    await this.#interfaces.learn(new Set(indexes.filter(Boolean))).catch(() => undefined);
+    await this.#interfaces.learn(interfacesOf(flows)).catch(() => undefined);
     const suppressed = this.#suppressedOf(flows, values);
     const budget = { flows: MAX_STAGED, endMs: nowMs + MAX_STAGED_MS };
     for (let at = 0; at < flows.length; at += RECORDS_A_TURN) {
@@ -314,4 +310,14 @@ export class FlowLog {
 interface StagedBudget {
   flows: number;
   readonly endMs: number;
+}
+
+/** Indexes, each once. */
+function interfacesOf(flows: readonly Flow[]): ReadonlySet<number> {
+  const indexes = new Set<number>();
+  for (const { inputIndex, outputIndex } of flows) {
+    if (inputIndex !== undefined) indexes.add(inputIndex);
+    if (outputIndex !== undefined) indexes.add(outputIndex);
+  }
+  return indexes;
 }
