@@ -61,7 +61,7 @@ export class Served {
   ): Promise<void> {
     const { node, netns } = config;
     const oracle = oracleConfig(config);
-    this.#governing = { agent, node, netns, counters: this.#counters, oracle };
+    this.#governing = { agent, node, netns, counters: this.#counters, oracle, flowLog };
     this.#flowLog = flowLog;
     this.#hasRules = config.ruleMetrics;
     this.#metrics.follow(agent);

@@ -11,6 +11,7 @@
  */
 import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import type { CounterReader, Counters } from '../dataplane/counters.ts';
+import type { FlowLogCounts } from '../flowlog/flow-log.ts';
 import { desiredListable, tableObjects } from '../diff/table-diff.ts';
 import type { AgentView } from './agent-view.ts';
 import { OBJECTS_PATH, objectRows } from './objects.ts';
@@ -28,6 +29,7 @@ export interface Governing {
   readonly netns: string;
   readonly counters: CounterReader;
   readonly oracle: OracleConfig;
+  readonly flowLog: () => FlowLogCounts | undefined;
 }
 
 /** `undefined` between two agents. */
@@ -57,8 +59,8 @@ export function controlRoutes(current: Current): readonly Route[] {
     },
   });
   return [
-    get(STATUS_PATH, ({ agent, node, netns }) =>
-      json(readStatus(agent, { node, netns, nowMs: Date.now() })),
+    get(STATUS_PATH, ({ agent, node, netns, flowLog }) =>
+      json(readStatus(agent, { node, netns, nowMs: Date.now(), flowLog: flowLog() })),
     ),
     get(REALISED_PATHS.endpoints, ({ agent }, query) => {
       const name = named(query);

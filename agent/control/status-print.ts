@@ -1,4 +1,5 @@
 /** A status as one screen of text: what is wrong first, then numbers. */
+import type { FlowLogCounts } from '../flowlog/flow-log.ts';
 import type { Listed, Status } from './status.ts';
 
 /** What is listed of each thing that is wrong. */
@@ -30,6 +31,7 @@ export function printStatus(status: Status): readonly string[] {
     row('last apply', printApply(status)),
     row('compared', `with the kernel ${printAgo(status.lastSyncMs, nowMs)}`),
     row('repairs', printRepairs(status)),
+    ...(status.flowLog === undefined ? [] : [row('flow log', printFlowLog(status.flowLog))]),
   ];
   const { refused, stale, findings, sources } = status;
   lines.push(
@@ -63,6 +65,11 @@ function printApply({ lastApply, nowMs }: Status): string {
   const operations = Object.values(lastApply.operations).reduce((sum, count) => sum + count, 0);
   const { atMs, durationMs } = lastApply;
   return `${printAgo(atMs, nowMs)}, ${operations} operations in ${durationMs} ms`;
+}
+
+function printFlowLog({ received, lost, dropped, suppressed }: FlowLogCounts): string {
+  const gone = lost + dropped;
+  return `${received} packets, ${suppressed} more not logged by rate limits, ${gone === 0 ? 'none lost' : `${gone} LOST`}`;
 }
 
 function printRepairs({ repairs: { count, last }, nowMs }: Status): string {

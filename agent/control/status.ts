@@ -3,6 +3,7 @@
  * in force and everything that is not as it should be, in bounded lists.
  */
 import manifest from '../../package.json' with { type: 'json' };
+import type { FlowLogCounts } from '../flowlog/flow-log.ts';
 import { objectKey } from '../watch/source.ts';
 import type { AgentView } from './agent-view.ts';
 
@@ -49,6 +50,8 @@ export interface Status {
   readonly lastApply: AgentView['state']['lastApply'];
   readonly lastSyncMs: number | undefined;
   readonly repairs: { readonly count: number; readonly last: AgentView['state']['lastRepair'] };
+  /** Of logged packets; absent where nothing is logged. */
+  readonly flowLog: FlowLogCounts | undefined;
   readonly refused: Listed<string>;
   readonly stale: Listed<StaleObject>;
   readonly findings: { readonly errors: Listed<string>; readonly warnings: Listed<string> };
@@ -58,6 +61,7 @@ export interface StatusContext {
   readonly node: string;
   readonly netns: string;
   readonly nowMs: number;
+  readonly flowLog: FlowLogCounts | undefined;
 }
 
 export function readStatus(agent: AgentView, context: StatusContext): Status {

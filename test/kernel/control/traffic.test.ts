@@ -61,6 +61,9 @@ kernelTest('packets in get policies, metrics, why and explain', NEEDS, async (t)
     t.is(valueOf(scraped.body, 'picket_endpoints'), 2);
 
     await bench.recorded(2, '--verdict', 'deny');
+    const status = await bench.ask('status');
+    t.is(status.exitCode, 0, status.stdout);
+    t.regex(status.stdout, /flow log: +\d+ packets, \d+ more not logged by rate limits, none lost/);
     const why = await bench.ask('why', 'shop/db');
     t.is(why.exitCode, 3, why.stderr);
     t.regex(why.stdout, /^logged: .*DENY/);

@@ -78,7 +78,7 @@ for (const { name, spoil, state, problem, unready } of ROWS) {
     const agent = fakeAgent(() => 5_000);
     await agent.give(WORLD);
     spoil(agent);
-    const status = readStatus(agent, { node: 'n', netns: '', nowMs: 6_000 });
+    const status = readStatus(agent, { node: 'n', netns: '', nowMs: 6_000, flowLog: undefined });
     t.is(status.state, state);
     t.is(status.problems.length > 0, problem !== undefined, status.problems.join());
     if (problem !== undefined) {
@@ -104,7 +104,12 @@ test('status: lists are bounded, their totals are right', async (t) => {
     v3('GlobalNetworkPolicy', `broken-${at}`, { selector: 'app == ' }),
   );
   await agent.give([...WORLD, ...broken]);
-  const { stale, findings } = readStatus(agent, { node: 'n', netns: '', nowMs: 6_000 });
+  const { stale, findings } = readStatus(agent, {
+    node: 'n',
+    netns: '',
+    nowMs: 6_000,
+    flowLog: undefined,
+  });
   t.is(stale.total, 100);
   t.is(stale.first.length, 20);
   t.is(findings.errors.total, 100);
