@@ -11,5 +11,7 @@ FROM scratch
 COPY --from=build /image/ /
 # Root of the container, without capabilities but those that the DaemonSet adds.
 USER 0:0
-ENTRYPOINT ["/usr/lib/picket/bin/node", "--min-semi-space-size=16", "--max-semi-space-size=32", "/usr/lib/picket/agent/cli/main.mjs"]
+# As in bin/picket for `run`: memory that is free goes back to the system.
+ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536
+ENTRYPOINT ["/usr/lib/picket/bin/node", "--max-semi-space-size=4", "/usr/lib/picket/agent/cli/main.mjs"]
 CMD ["run", "--in-cluster", "--output=json"]

@@ -29,21 +29,43 @@ export interface SweepFailure {
   readonly retryMs: number | undefined;
 }
 
-/** The sweep of one network namespace; each removal has a socket of its own, so nothing waits behind a transaction. */
+/** A socket that was not used for so long is closed, milliseconds. */
+const IDLE_MS = 5_000;
+
+/** The sweep of one network namespace, with a socket of its own, so that nothing waits behind a transaction. */
 export function openConnectionSweep(
   native: Native,
   netnsPath: string,
   signal: AbortSignal,
   onFailure: SweepOptions['onFailure'],
 ): ConnectionSweep {
+  let socket: NetlinkSocket | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isBusy = false;
+  const close = (): void => {
+    clearTimeout(timer);
+    socket?.close();
+    socket = undefined;
+  };
   const remove: SweepOptions['remove'] = async (addresses) => {
-    const socket = NetlinkSocket.open(native, { protocol: NETLINK_NETFILTER, netnsPath });
+    clearTimeout(timer);
+    isBusy = true;
+    socket ??= NetlinkSocket.open(native, { protocol: NETLINK_NETFILTER, netnsPath });
     try {
       await deleteConnections(socket, addresses);
+    } catch (error) {
+      close();
+      throw error;
     } finally {
-      socket.close();
+      isBusy = false;
     }
+    // Closing blocks until the kernel's readers have gone on, 5 to 20 ms: not after every pod.
+    if (signal.aborted) close();
+    else timer = setTimeout(close, IDLE_MS).unref();
   };
+  signal.addEventListener('abort', () => {
+    if (!isBusy) close();
+  });
   const wait: SweepOptions['wait'] = (ms) =>
     delay(ms, undefined, { signal }).catch(() => undefined);
   return new ConnectionSweep({ remove, wait, onFailure });
