@@ -2,8 +2,13 @@
 import { Command } from 'commander';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { ApplyError } from '../engine/engine.ts';
+import { dropPending, dropUndoing, forgetUndone } from '../guard/pending.ts';
 import { loadNative } from '../native/native.ts';
+import { explainSystemError } from '../state/files.ts';
+import { forgetLastGood } from '../state/last-good.ts';
+import type { Directories } from '../state/panic.ts';
 import { EXIT } from './exit.ts';
+import { directoriesOf } from './guarded.ts';
 import { runningAgent } from './lock.ts';
 import { configOption, netnsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
@@ -15,6 +20,7 @@ export function cleanupCommand(): Command {
     .summary("remove Picket's rules from the kernel")
     .description(
       'Deletes the table "inet picket" with everything in it, atomically. No other table is read or changed.\n' +
+        'The last good state goes too, so that nothing comes back at the next boot.\n' +
         'From then on Picket enforces nothing, unless picket run is still there to repair what it takes for damage: stop\n' +
         'that first. Saying it twice is fine.',
     )
@@ -27,16 +33,18 @@ export function cleanupCommand(): Command {
 }
 
 async function cleanup(options: ConfiguredOptions): Promise<number> {
-  const { netns } = loadSettings(options, []);
+  const config = loadSettings(options, []);
+  const { netns } = config;
   const { output } = options;
   const dataplane = new NetlinkDataplane(loadNative(), netns);
   try {
     const result = await dataplane.commit([{ op: 'delete-table', origin: 'table inet picket' }]);
     const isAbsent = !result.ok && result.refusals.every(({ errnoName }) => errnoName === 'ENOENT');
     if (!result.ok && !isAbsent) throw new ApplyError(result.refusals);
+    const isForgotten = await forgetKept(directoriesOf(config));
     const agent = await runningAgent(netns);
     if (agent !== undefined) process.stderr.write(`warning: ${stillThere(agent)}\n`);
-    if (output === 'json') printJson({ removed: result.ok, agent });
+    if (output === 'json') printJson({ removed: result.ok, isForgotten, agent });
     else
       printLine(
         result.ok ? 'removed table inet picket' : 'nothing to remove: no table inet picket',
@@ -44,6 +52,21 @@ async function cleanup(options: ConfiguredOptions): Promise<number> {
     return EXIT.good;
   } finally {
     dataplane.close();
+  }
+}
+
+/** Nothing comes back: neither at the next boot nor from a guard. A failure is told. */
+async function forgetKept({ run, state }: Directories): Promise<boolean> {
+  try {
+    await dropPending(run);
+    await dropUndoing(run);
+    await forgetUndone(run);
+    await forgetLastGood(state);
+    return true;
+  } catch (error) {
+    const why = explainSystemError(error);
+    process.stderr.write(`warning: the last good state is still there for the next boot: ${why}\n`);
+    return false;
   }
 }
 

@@ -1,6 +1,9 @@
 /** What `picket run` keeps and asks around its agent: the gate before each change, the last good state after it, where the rules come from. */
 import type { Config } from '../config/keys.ts';
+import { readHostNetwork } from '../endpoints/host-network.ts';
 import { Gate } from '../guard/gate.ts';
+import { openJudge, openReach } from '../guard/judge.ts';
+import { findDeniedUpstream } from '../guard/upstream.ts';
 import type { Native } from '../native/native.ts';
 import type { Log } from '../obs/log.ts';
 import type { Agent } from '../runner/agent.ts';
@@ -10,6 +13,8 @@ import type { KeeperParts } from '../state/keeper.ts';
 import { readLastGood } from '../state/last-good.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
 import { directoriesOf, guardStarter, headerOf, undoParts, whoAmI } from './guarded.ts';
+import { oracleConfig } from './scene.ts';
+import { upstreamOf } from './sources.ts';
 
 /** How often a held agent says so, milliseconds. */
 const REPEAT_MS = 60_000;
@@ -22,11 +27,11 @@ export function openGate(config: Config, native: Native, log: Log): Gate {
 }
 
 /** Follows the agent until it is closed. */
-export function followAgent(
+export function guardAgent(
   agent: Agent,
   gate: Gate,
   config: Config,
-  log: Log,
+  { native, log }: { readonly native: Native; readonly log: Log },
 ): { close(): Promise<void> } {
   const { run, state } = directoriesOf(config);
   const keeper = new StateKeeper({
@@ -54,6 +59,7 @@ export function followAgent(
     hasKept = true;
   });
   logHeld(agent, log, () => (isNoted = false));
+  warnOfUpstream(agent, config, native, log);
   return {
     async close() {
       gate.close();
@@ -84,5 +90,33 @@ function logHeld({ events }: Agent, log: Log, onHeld: () => void): void {
   events.on('applied', () => {
     if (told !== undefined) log.warn('no longer held: what the policies say is enforced again');
     told = undefined;
+  });
+}
+
+/** Once per change of policies; what stands goes on, so there is time to mend it. */
+function warnOfUpstream({ engine, events }: Agent, config: Config, native: Native, log: Log): void {
+  const upstream = upstreamOf(config);
+  if (upstream === undefined) return;
+  let version = -1;
+  const look = async (): Promise<void> => {
+    const { node, netns, interfacePrefixes } = config;
+    const network = await readHostNetwork(native, netns);
+    const { reach, close } = await openReach(native, netns);
+    const oracle = oracleConfig(config);
+    const { store } = engine;
+    const judge = openJudge({ store, node, oracle, network, interfacePrefixes, reach });
+    try {
+      for (const denied of await findDeniedUpstream({ judge, network, reach }, upstream)) {
+        log.warn(denied, 'these policies cut the agent off from where they come from');
+      }
+    } finally {
+      close();
+    }
+  };
+  events.on('applied', ({ report }) => {
+    const { policyVersion } = engine.store;
+    if (report.more || policyVersion === version) return;
+    version = policyVersion;
+    look().catch((error: unknown) => log.debug({ error: String(error) }, 'upstream not judged'));
   });
 }

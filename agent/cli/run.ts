@@ -14,7 +14,7 @@ import type { Config } from '../config/keys.ts';
 import { FlowRing } from '../flowlog/ring.ts';
 import { flowRoutes } from '../flowlog/routes.ts';
 import { openFlowLogs } from './flow-logs.ts';
-import { followAgent, openGate } from './run-guarded.ts';
+import { guardAgent, openGate } from './run-guarded.ts';
 import { EXIT } from './exit.ts';
 import {
   configOption,
@@ -142,7 +142,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   const gate = openGate(config, native, log);
   const parts = { engine, netns, native, dataplane, sources, log, gate, now: Date.now };
   const agent = new Agent(parts);
-  const guarded = followAgent(agent, gate, config, log);
+  const guarded = guardAgent(agent, gate, config, service);
   logEvents(agent, log, output);
   supervised.follow(agent);
   await served.follow(agent, config, () => flows.flowLog.counts);

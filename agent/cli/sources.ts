@@ -44,6 +44,12 @@ export function openSources(config: Config): Source[] {
   return manifests !== '' && isWanted ? [new DirectorySource(manifests), kubernetes] : [kubernetes];
 }
 
+/** Where objects of the Kubernetes API come from; `undefined` = no API server is configured. */
+export function upstreamOf(config: Config): URL | undefined {
+  const connection = connectionOf(config);
+  return connection && new URL(connection.cluster.server);
+}
+
 function connectionOf({ kubeconfig, inCluster }: Config): Connection | undefined {
   try {
     if (inCluster) return readInCluster(process.env);

@@ -57,7 +57,13 @@ export function toConnection(text: string): Connection | undefined {
   return tcpConnection(saddr, sport, daddr, dport);
 }
 
-function tcpConnection(saddr: Address, sport: number, daddr: Address, dport: number): Connection {
+/** The first packet of a TCP connection that nothing translates. */
+export function tcpConnection(
+  saddr: Address,
+  sport: number,
+  daddr: Address,
+  dport: number,
+): Connection {
   const icmp = { icmpType: undefined, icmpCode: undefined };
   const packet = { family: saddr.family, saddr, daddr, protocol: TCP, sport, dport, ...icmp };
   return { sent: packet, arrived: packet };

@@ -2,9 +2,9 @@
  * Files that outlive a process. Comes in: bytes and a path. Goes out: a file that is there whole or not at all, even after a power cut; or the
  * bytes of one that only root could have written. Refuses to know: what is in them.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { closeSync, constants, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { describeErrno } from '../errors.ts';
 
 /** Why a file cannot be trusted, or is no file of ours. */
@@ -34,6 +34,9 @@ export function directoryOf(directory: string, netnsPath: string): string {
   return netnsPath === '' ? directory : join(directory, 'netns', encodeURIComponent(netnsPath));
 }
 
+/** Files begun by this process: tells their names apart. */
+let written = 0;
+
 /** Atomic and durable: written beside, flushed, renamed, and the rename flushed. Makes the folder. Throws what the system says. */
 export async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const temporary = await writeBeside(path, parts);
@@ -48,8 +51,9 @@ export async function writeDurably(path: string, parts: readonly Uint8Array[]): 
 
 /** A file with these bytes, flushed, in the same folder; returns its path. */
 export async function writeBeside(path: string, parts: readonly Uint8Array[]): Promise<string> {
-  const temporary = `${path}.${process.pid}.new`;
+  const temporary = `${path}.${process.pid}.${++written}.new`;
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+  await removeLeftovers(path);
   try {
     const file = await open(temporary, 'w', 0o600);
     try {
@@ -62,6 +66,15 @@ export async function writeBeside(path: string, parts: readonly Uint8Array[]): P
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Unfinished files of processes that were killed. */
+async function removeLeftovers(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await readdir(folder)) {
+    const pid = name.startsWith(`${basename(path)}.`) ? /\.(\d+)\.\d+\.new$/.exec(name)?.[1] : '';
+    if (pid && !existsSync(`/proc/${pid}`)) await rm(join(folder, name), { force: true });
   }
 }
 
