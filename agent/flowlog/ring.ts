@@ -5,6 +5,7 @@ import type { FlowRecord } from './record.ts';
 export type FlowListener = (record: FlowRecord) => void;
 
 export class FlowRing {
+  /** 0 = none is kept, but for those who follow. */
   readonly #capacity: number;
   readonly #listeners = new Set<FlowListener>();
   #records: FlowRecord[] = [];
@@ -25,13 +26,17 @@ export class FlowRing {
   }
 
   add(record: FlowRecord): void {
-    this.#records.push(record);
     this.#next++;
+    if (this.#capacity > 0) this.#keep(record);
+    for (const listener of this.#listeners) listener(record);
+  }
+
+  #keep(record: FlowRecord): void {
+    this.#records.push(record);
     // By halves, so that a record costs no shift of all others.
     if (this.#records.length >= 2 * this.#capacity) {
       this.#records = this.#records.slice(-this.#capacity);
     }
-    for (const listener of this.#listeners) listener(record);
   }
 
   /** The records kept from number `from` on, oldest first. */

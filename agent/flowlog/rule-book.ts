@@ -2,6 +2,7 @@
  * What rule ids mean: those in force, and for a while those that were. Comes in: ids as they come and go. Goes out: the meaning, or nothing
  * where two meanings claim one id: better unnamed than misnamed. Refuses to know the clock and where it is kept over a restart.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
 
 export interface RuleBookLimits {
@@ -95,7 +96,6 @@ export class RuleBook {
   }
 }
 
-/** Meanings are made by one function, with keys in one order. */
 function isSame(a: RuleMeaning, b: RuleMeaning): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+  return isDeepStrictEqual(a, b);
 }

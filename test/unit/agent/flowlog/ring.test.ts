@@ -36,3 +36,13 @@ test('records from a number on, for who has seen those before', (t) => {
   t.deepEqual(counts(ring.newest(6)), []);
   t.deepEqual(counts(ring.newest(1)), [3, 4, 5]);
 });
+
+test('without room nothing is kept, and whoever follows hears of it', (t) => {
+  const ring = new FlowRing(0);
+  const seen: FlowRecord[] = [];
+  ring.follow((record) => seen.push(record));
+  fill(ring, 1, 3);
+  t.deepEqual(counts(ring.newest()), []);
+  t.deepEqual(counts(seen), [1, 2, 3]);
+  t.is(ring.next, 3);
+});

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { readRuleFile, writeRuleFile } from '../../../../agent/flowlog/rule-file.ts';
+import { RuleBook } from '../../../../agent/flowlog/rule-book.ts';
 import type { SavedRule } from '../../../../agent/flowlog/rule-book.ts';
 import { ruleId } from '../../../../compiler/nft/rule-id.ts';
 import type { RuleMeaning } from '../../../../compiler/nft/rule-id.ts';
@@ -38,6 +39,19 @@ test('what is written is read back', async (t) => {
   t.deepEqual(readRuleFile(file), rules);
   await writeRuleFile(file, []);
   t.deepEqual(readRuleFile(file), []);
+});
+
+test('a rule that a file remembers and that is in force is one rule', async (t) => {
+  const file = path((undo) => t.teardown(undo));
+  const rules = [RULE, END, BUILT_IN].map(saved);
+  await writeRuleFile(file, rules);
+  const book = new RuleBook({ retentionMs: 1_000, maxRetired: 10 });
+  book.load(readRuleFile(file), 0);
+  for (const { id, meaning } of rules) book.put(id, meaning);
+  t.deepEqual(
+    rules.map(({ id }) => book.find(id)),
+    [RULE, END, BUILT_IN],
+  );
 });
 
 const { id } = saved(RULE);
