@@ -135,6 +135,7 @@ async function diffWorlds(options: DiffOptions): Promise<number> {
   const own: Keyed = engine.store.resources();
   const after = options.add ? added(before, own) : own;
   warnOfNobody(after, options);
+  warnOfHosts([...before, ...after], options);
   const scenes = [before, after].map((resources) =>
     sceneOf(storeOf(resources, running.objects, engine.store), {
       config: running.oracle,
@@ -165,6 +166,13 @@ function warnOfNobody(after: Keyed, { add, output }: DiffOptions): void {
   if (add || output === 'json' || after.some(([, { kind }]) => kind === 'WorkloadEndpoint')) return;
   process.stderr.write(
     'warning: the manifests have no pods at all: --add compares what they would do to those that run\n',
+  );
+}
+
+function warnOfHosts(all: Keyed, { output }: DiffOptions): void {
+  if (output === 'json' || !all.some(([, { kind }]) => kind === 'HostEndpoint')) return;
+  process.stderr.write(
+    'warning: there are host endpoints; what changes for hosts is not compared, only what their labels change for workloads\n',
   );
 }
 
