@@ -5,7 +5,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { execa } from 'execa';
+import { askAgent } from '../../agent/control/client.ts';
+import { controlSocketPath } from '../../agent/control/socket-path.ts';
 import type { FlowRecord } from '../../agent/flowlog/record.ts';
+import { FLOWS_PATH } from '../../agent/flowlog/routes.ts';
+import type { FlowsAnswer } from '../../agent/flowlog/routes.ts';
+import { projectPath } from './tools.ts';
 import { NODE } from './world.ts';
 import { picket, startAgent, until } from './cli.ts';
 import type { Ended, RunningAgent } from './cli.ts';
@@ -85,12 +92,26 @@ export class FlowBench {
     return picket([command, '--netns', this.fabric.router.path, ...args], [], this.#env);
   }
 
+  /** Starts `picket flows --follow -o json`; `lines` grows. */
+  follow(...args: readonly string[]): { readonly lines: string[]; readonly ended: Promise<Ended> } {
+    const all = ['flows', '--follow', '-o', 'json', '--netns', this.fabric.router.path, ...args];
+    const child = execa(projectPath('bin/picket'), all, { reject: false, env: this.#env });
+    const lines: string[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+    return {
+      lines,
+      ended: child.then(({ exitCode, stdout, stderr }) => ({ exitCode, stdout, stderr })),
+    };
+  }
+
+  /** What the agent answers `picket flows` with these filters: `--port`, `81`. */
   async records(...filters: readonly string[]): Promise<FlowRecord[]> {
-    const { stdout } = await this.flows('-o', 'json', '--last', '100000', ...filters);
-    return stdout
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as FlowRecord);
+    const path = controlSocketPath(join(this.folder, 'run'), this.fabric.router.path);
+    const query: Record<string, string> = {};
+    for (let at = 0; at < filters.length; at += 2) {
+      query[(filters[at] ?? '').replace(/^--/, '')] = filters[at + 1] ?? '';
+    }
+    return ((await askAgent(path, FLOWS_PATH, query)) as FlowsAnswer).records.slice();
   }
 
   /** Waits until there are `count` records that the filters let through. */

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FlowRecord } from '../../../agent/flowlog/record.ts';
+import { until } from '../../support/cli.ts';
 import { FlowBench } from '../../support/flow-bench.ts';
 import { globalPolicy, packetOf, podObject } from '../../support/kernel-node.ts';
 import type { PodSpec } from '../../support/kernel-node.ts';
@@ -143,15 +144,23 @@ kernelTest('who follows gets every record; a filter that is wrong is said', NEED
     const agent = await bench.start();
     t.false(await bench.send('web', to(81)));
     await bench.recorded(1);
-    const following = bench.flows('--follow', '-o', 'json', '--from', 'shop/web');
+    const once = await bench.flows('--port', '81');
+    t.is(once.exitCode, 0);
+    t.regex(
+      once.stdout,
+      /DENY  ingress shop\/web -> shop\/db tcp\/81 by GlobalNetworkPolicy p rule 0/,
+    );
+    const wrong = await bench.flows('--verdict', 'denied');
+    t.is(wrong.exitCode, 2);
+    t.regex(wrong.stderr, /--verdict "denied": write allow, deny/);
+    const following = bench.follow('--from', 'shop/web');
+    await until('the record from before', () => following.lines.length === 1);
     t.false(await bench.send('web', to(82)));
-    await bench.recorded(2);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await until('the record that came', () => following.lines.length === 2);
     await agent.stop();
-    const { stdout, stderr, exitCode } = await following;
-    const ports = stdout
-      .split('\n')
-      .filter((line) => line.includes('"schema"'))
+    const { stderr, exitCode } = await following.ended;
+    const ports = following.lines
+      .slice(0, 2)
       .map((line) => (JSON.parse(line) as FlowRecord).dst.port);
     t.deepEqual(ports, [81, 82]);
     t.is(exitCode, 1);
