@@ -38,8 +38,13 @@ export function openSources(config: Config): Source[] {
   const connection = connectionOf(config);
   if (connection === undefined) return [new DirectorySource(config.manifests)];
   const access = new Access(() => connectionOf(config) ?? connection, process.env);
-  const kubernetes = new KubernetesSource({ access, timing: REAL_TIMING, limits: KUBE_LIMITS });
-  const { manifests } = config;
+  const { manifests, node } = config;
+  const kubernetes = new KubernetesSource({
+    node,
+    access,
+    timing: REAL_TIMING,
+    limits: KUBE_LIMITS,
+  });
   const isWanted = manifests !== DEFAULT_CONFIG.manifests || existsSync(manifests);
   return manifests !== '' && isWanted ? [new DirectorySource(manifests), kubernetes] : [kubernetes];
 }

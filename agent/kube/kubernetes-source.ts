@@ -9,15 +9,18 @@ import { ApiClient } from './client.ts';
 import { Fleet } from './fleet.ts';
 import { Outbox } from './outbox.ts';
 import type { KubeLimits, Timing } from './timing.ts';
+import { isUrgent } from './urgency.ts';
 
 export interface KubernetesParts {
+  /** Name of this node: its own pods come first. */
+  readonly node: string;
   readonly access: Access;
   readonly timing: Timing;
   readonly limits: KubeLimits;
 }
 
-/** Events per batch: a longer one would keep everything else waiting. */
-const BATCH_SIZE = 500;
+/** Events per batch, about 20 ms of work: what comes meanwhile, and the transaction that is due, wait no longer than that. */
+export const BATCH_SIZE = 100;
 
 export class KubernetesSource implements Source {
   readonly name = 'kubernetes';
@@ -28,8 +31,8 @@ export class KubernetesSource implements Source {
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<Batch, void, void> {
-    const { access, timing, limits } = this.#parts;
-    const outbox = new Outbox(limits.maxWaiting, timing.now);
+    const { node, access, timing, limits } = this.#parts;
+    const outbox = new Outbox(limits.maxWaiting, timing.now, (event) => isUrgent(event, node));
     const client = new ApiClient(access, limits);
     const fleet = new Fleet({ client, outbox, timing, limits });
     const stop = new AbortController();

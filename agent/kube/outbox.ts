@@ -1,13 +1,16 @@
 /**
- * Events of all reflectors on their way to the calculation, the newest per object. Comes in: events; goes out: batches, in the order in which
- * objects changed last. When it is full, whoever adds has to wait, and with that the API server.
+ * Events of all reflectors on their way to the calculation, the newest per object. Comes in: events; goes out: batches, urgent events first,
+ * otherwise in the order in which objects changed last. When it is full, whoever adds has to wait, and with that the API server.
  */
 import type { RawEvent } from '../watch/event.ts';
 
 export class Outbox {
   readonly #capacity: number;
   readonly #now: () => number;
-  readonly #events = new Map<string, RawEvent>();
+  readonly #isUrgent: (event: RawEvent) => boolean;
+  /** An object is in one of the two. */
+  readonly #urgent = new Map<string, RawEvent>();
+  readonly #others = new Map<string, RawEvent>();
   #sinceMs: number | undefined;
   #isTouched = false;
   #failure: { readonly error: unknown } | undefined;
@@ -16,9 +19,10 @@ export class Outbox {
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** Holds about `capacity` events; `now` gives milliseconds since the epoch. */
-  constructor(capacity: number, now: () => number) {
+  constructor(capacity: number, now: () => number, isUrgent: (event: RawEvent) => boolean) {
     this.#capacity = capacity;
     this.#now = now;
+    this.#isUrgent = isUrgent;
   }
 
   /** When the oldest of the waiting events came, milliseconds since the epoch; `undefined` = none waits. */
@@ -27,16 +31,17 @@ export class Outbox {
   }
 
   get size(): number {
-    return this.#events.size;
+    return this.#urgent.size + this.#others.size;
   }
 
   /** Resolves when there is room for more. */
   async add(event: RawEvent): Promise<void> {
     this.#sinceMs ??= this.#now();
-    this.#events.delete(event.key);
-    this.#events.set(event.key, event);
+    this.#urgent.delete(event.key);
+    this.#others.delete(event.key);
+    (this.#isUrgent(event) ? this.#urgent : this.#others).set(event.key, event);
     this.#notify();
-    if (this.#isClosed || this.#events.size < this.#capacity) return;
+    if (this.#isClosed || this.size < this.#capacity) return;
     this.#drained ??= Promise.withResolvers();
     await this.#drained.promise;
   }
@@ -57,7 +62,7 @@ export class Outbox {
   async wait(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const onAbort = (): void => resolve();
-    const isReady = this.#isTouched || this.#events.size > 0 || this.#failure !== undefined;
+    const isReady = this.#isTouched || this.size > 0 || this.#failure !== undefined;
     if (!isReady && !signal.aborted) {
       this.#wake = resolve;
       signal.addEventListener('abort', onAbort, { once: true });
@@ -68,17 +73,19 @@ export class Outbox {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** At most `count`, the longest waiting first. What stays counts as if it came now. */
+  /** At most `count`: the urgent ones, then the others, the longest waiting first. What stays counts as if it came now. */
   take(count: number): RawEvent[] {
     this.#isTouched = false;
     const taken: RawEvent[] = [];
-    for (const [key, event] of this.#events) {
-      if (taken.length === count) break;
-      taken.push(event);
-      this.#events.delete(key);
+    for (const events of [this.#urgent, this.#others]) {
+      for (const [key, event] of events) {
+        if (taken.length === count) break;
+        taken.push(event);
+        events.delete(key);
+      }
     }
-    this.#sinceMs = this.#events.size > 0 ? this.#now() : undefined;
-    if (this.#events.size < this.#capacity / 2) this.#drain();
+    this.#sinceMs = this.size > 0 ? this.#now() : undefined;
+    if (this.size < this.#capacity / 2) this.#drain();
     return taken;
   }
 

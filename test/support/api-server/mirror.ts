@@ -43,6 +43,7 @@ export class Mirror {
     env: NodeJS.ProcessEnv,
   ) {
     const source = new KubernetesSource({
+      node: 'n1',
       access: new Access(connect, env),
       timing: REAL_TIMING,
       limits: { ...QUICK, ...limits },
