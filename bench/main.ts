@@ -12,6 +12,7 @@ import { DEFAULT_BASE_CONFIG } from '../compiler/nft/base.ts';
 import { openNetns } from '../test/support/netns.ts';
 import type { Netns } from '../test/support/netns.ts';
 import { requireSystemTool } from '../test/support/tools.ts';
+import { flowFigures } from './flows.ts';
 import { kubeFigures } from './kube.ts';
 import { NODE, bigSet, cluster, pod } from './world.ts';
 
@@ -157,6 +158,7 @@ async function nftFigures(): Promise<void> {
 const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   nft: nftFigures,
   kube: () => kubeFigures(record),
+  flows: () => flowFigures(record),
 };
 
 const RESULTS = new URL('results.json', import.meta.url);
