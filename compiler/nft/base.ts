@@ -28,12 +28,13 @@ import {
   vmap,
 } from './exprs.ts';
 import type { IfnameKey } from './exprs.ts';
+import { WORKLOAD_ESSENTIAL, isOfTypes } from './icmpv6.ts';
 import { DEFAULT_LOG_CONFIG } from './logging.ts';
 import type { LogConfig } from './logging.ts';
 import { DEFAULT_HOST_CONFIG } from './host-config.ts';
 import type { HostConfig } from './host-config.ts';
 import type { DenyAction, LoweredChain } from './lower-chain.ts';
-import type { BaseHook, Expr, NftCounter, NftElement, NftRule, NftSet } from './program.ts';
+import type { BaseHook, Expr, NftCounter, NftRule, NftSet } from './program.ts';
 import {
   ACCEPT,
   IPIP,
@@ -104,17 +105,6 @@ export const DISPATCH = {
   sourcePrefixes4: { ...fixedSet('source-prefixes4', ['ifname', 'ipv4_addr']), interval: true },
   sourcePrefixes6: { ...fixedSet('source-prefixes6', ['ifname', 'ipv6_addr']), interval: true },
 } as const satisfies Record<string, NftSet>;
-
-/** ICMPv6 that a workload may always send to its host: MLD and neighbour discovery (specification section 6.2.4). */
-const ICMPV6_TYPES = [130n, 131n, 132n, 133n, 135n, 136n];
-
-const ICMPV6_ESSENTIAL: NftSet = fixedSet('icmpv6-essential', ['icmpv6_type']);
-
-const icmpv6Elements: readonly NftElement[] = ICMPV6_TYPES.map((type) => ({
-  key: [type],
-  keyEnd: undefined,
-  verdict: undefined,
-}));
 
 /** Everything in the table that does not depend on endpoints and policies. */
 export function lowerBase(config: BaseConfig): readonly LoweredChain[] {
@@ -200,7 +190,7 @@ function sourceLoads(family: Family): (typeof IFNAME_LOADS)['iifname'][] {
 
 function input(config: BaseConfig): LoweredChain {
   const known = lookupLoads([IFNAME_LOADS.iifname], DISPATCH.interfaces.name);
-  const essential = [...icmpv6Essential(), ACCEPT];
+  const essential = [...isOfTypes(WORKLOAD_ESSENTIAL), ACCEPT];
   const { rules, counters } = dispatch('iifname', 'egress', config);
   const all = [
     ...tunnelJump(config),
@@ -210,20 +200,7 @@ function input(config: BaseConfig): LoweredChain {
     ...rules.byAddress,
   ];
   const { chain } = base('input', { hook: 'input', priority: config.priority }, all, counters);
-  return { chain, counters, constants: [essentialSet()] };
-}
-
-function essentialSet(): { set: NftSet; elements: readonly NftElement[] } {
-  return { set: ICMPV6_ESSENTIAL, elements: icmpv6Elements };
-}
-
-function icmpv6Essential(): Expr[] {
-  const type = fieldLoads(['icmp'], 6).slice(0, 1);
-  return [
-    ...metaNfproto(6),
-    ...l4proto(ICMP_PROTOCOL[6]),
-    ...lookupLoads(type, ICMPV6_ESSENTIAL.name),
-  ];
+  return { chain, counters, constants: [WORKLOAD_ESSENTIAL] };
 }
 
 function forward(
@@ -285,10 +262,10 @@ function toHost(config: BaseConfig): LoweredChain {
   const counter = builtInCounter('egress', 'endpoint-to-host');
   const rules = [
     acceptEstablished('egress'),
-    rule([...icmpv6Essential(), ACCEPT], 'icmpv6-essential'),
+    rule([...isOfTypes(WORKLOAD_ESSENTIAL), ACCEPT], 'icmpv6-essential'),
     denied([], counter, config.denyAction),
   ];
-  return { ...chain('to-host', rules, [counter]), constants: [essentialSet()] };
+  return { ...chain('to-host', rules, [counter]), constants: [WORKLOAD_ESSENTIAL] };
 }
 
 /** Behind all other forward stages. Specification section 6.2.7. */

@@ -1,6 +1,6 @@
 /**
- * Failsafe ports: what host policy never closes, so that nobody is locked out. Comes in: the configured lists. Goes out: chains that accept
- * and otherwise return. Specification section 6.1.
+ * What host policy never closes, so that nobody is locked out: failsafe ports, and the ICMPv6 without which IPv6 reaches none of them.
+ * Comes in: the configured lists. Goes out: chains that accept and otherwise return. Specification section 6.1.
  */
 import type { Family } from '../model/ip.ts';
 import {
@@ -11,6 +11,7 @@ import {
   metaNfproto,
   rangeMatch,
 } from './exprs.ts';
+import { LINK_ESSENTIAL, isOfTypes } from './icmpv6.ts';
 import type { Failsafe, HostConfig } from './host-config.ts';
 import type { LoweredChain } from './lower-chain.ts';
 import type { ConstantSet } from './lower-tests.ts';
@@ -42,8 +43,8 @@ const PARTS: Readonly<
 
 export function failsafeChain(name: FailsafeChain, config: HostConfig): LoweredChain {
   const { net, parts } = PARTS[name];
-  const rules: NftRule[] = [];
-  const constants: ConstantSet[] = [];
+  const rules = [rule([...isOfTypes(LINK_ESSENTIAL), ACCEPT], 'link essential')];
+  const constants: ConstantSet[] = [LINK_ESSENTIAL];
   for (const { list, port } of parts) {
     const all = list(config);
     const open = all.filter((failsafe) => failsafe.net === undefined);

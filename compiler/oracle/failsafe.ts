@@ -1,5 +1,5 @@
 /**
- * Ports that host policy can never close (specification section 6.1). Refuses to know where in the order of a hook they stand:
+ * What host policy can never close: ports (specification section 6.1), and the ICMPv6 without which IPv6 reaches none of them. Refuses to know where in the order of a hook they stand:
  * host-stages.ts.
  */
 import { cidrContains } from '../model/ip.ts';
@@ -26,8 +26,14 @@ export const DEFAULT_FAILSAFES: Failsafes = {
   egress: [udp(53), udp(67), ...CLUSTER],
 };
 
+/** Listener discovery (RFC 2710, 3810), router and neighbour solicitation and advertisement (RFC 4861). */
+const LINK_TYPES: readonly (number | undefined)[] = [130, 131, 132, 143, 133, 134, 135, 136];
+
+const ICMPV6 = 58;
+
 /** By destination port; the net is that of the other end: the source of what comes in, the destination of what goes out. */
 export function isFailsafe(failsafes: Failsafes, direction: Direction, packet: Packet): boolean {
+  if (holdsLinkTogether(packet)) return true;
   return failsafes[direction].some(
     ({ protocol, port, net }) =>
       packet.protocol === protocol && packet.dport === port && isWith(net, direction, packet),
@@ -50,4 +56,8 @@ export function isFailsafeReply(
 function isWith(net: Cidr | undefined, direction: Direction, packet: Packet): boolean {
   const other = direction === 'ingress' ? packet.saddr : packet.daddr;
   return net === undefined || cidrContains(net, other);
+}
+
+function holdsLinkTogether({ family, protocol, icmpType }: Packet): boolean {
+  return family === 6 && protocol === ICMPV6 && LINK_TYPES.includes(icmpType);
 }
