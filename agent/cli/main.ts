@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { AgentError } from '../errors.ts';
 import { ApplyError } from '../engine/engine.ts';
+import { plainText } from '../obs/plain-text.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { program } from './program.ts';
 import { printLine } from './report.ts';
@@ -42,7 +43,7 @@ try {
 } catch (error) {
   const { exitCode, message } = ending(error);
   if (message !== undefined) {
-    process.stderr.write(`picket: ${message}\n`);
+    process.stderr.write(`picket: ${plainText(message)}\n`);
     const details = error instanceof CommandError ? error.details : {};
     // One line, so that it fits behind the log of `run` too.
     if (wantsJson(root)) printLine(JSON.stringify({ error: message, ...details }));

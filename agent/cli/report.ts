@@ -1,4 +1,5 @@
 /** What commands print: findings as `file:line: severity: path: message`, reports as one line or one JSON object. */
+import { plainLine, plainText } from '../obs/plain-text.ts';
 import type { Finding } from '../store/store.ts';
 import type { FileIssue } from '../watch/file-set.ts';
 import type { OutputFormat } from './options.ts';
@@ -32,7 +33,7 @@ export function hasErrors(issues: readonly ReportedIssue[]): boolean {
 /** `policies/web.yaml:12: error: spec.ingress[0].action: …`. */
 export function printIssue({ severity, file, line, path, message }: ReportedIssue): string {
   const place = line === undefined ? file : `${file}:${line}`;
-  return `${place}: ${severity}: ${path ? `${path}: ` : ''}${message}`;
+  return plainLine(`${place}: ${severity}: ${path ? `${path}: ` : ''}${message}`);
 }
 
 /** Issues go to standard error as text, or are part of the JSON that `printJson` writes. */
@@ -42,7 +43,7 @@ export function printIssues(issues: readonly ReportedIssue[], output: OutputForm
 }
 
 export function printLine(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${plainText(text)}\n`);
 }
 
 export function printJson(value: unknown): void {

@@ -1,6 +1,7 @@
 /** One JSON line per event (pino), or short lines for people. Steady state is silent. */
 import { pino } from 'pino';
 import type { Logger } from 'pino';
+import { plainLine } from './plain-text.ts';
 
 export type Log = Logger;
 
@@ -24,5 +25,5 @@ function toText(line: string): string {
   const fields = Object.entries(rest).map(([key, value]) => {
     return ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
   });
-  return `${LEVELS[Number(level)] ?? 'info'} ${String(msg)}${fields.join('')}\n`;
+  return `${plainLine(`${LEVELS[Number(level)] ?? 'info'} ${String(msg)}${fields.join('')}`)}\n`;
 }
