@@ -194,7 +194,7 @@ kernelTest(
         const signal = kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL';
         const args = ['apply', ...host.bench.options(), ...SHORT];
         const child = execa(projectPath('bin/picket'), args, { reject: false, env: host.env });
-        await delay(wholeMs * (0.4 + (kill / KILLS) * 0.7));
+        await delay(wholeMs * (0.5 + (kill / KILLS) * 0.8));
         child.kill(signal);
         await child;
         const isChanged = (await host.ruleset()) !== before;
