@@ -7,6 +7,7 @@ import type { Native } from '../native/native.ts';
 import { openLog } from '../obs/log.ts';
 import type { Log } from '../obs/log.ts';
 import { takeNotifier } from '../obs/notify.ts';
+import { KubernetesSource } from '../kube/kubernetes-source.ts';
 import { Agent } from '../runner/agent.ts';
 import { followFelix } from '../runner/felix.ts';
 import { Supervised } from '../runner/supervised.ts';
@@ -31,6 +32,7 @@ import { loadFollowSettings, openSources } from './sources.ts';
 import type { FollowOptions } from './sources.ts';
 import { Served } from './serve.ts';
 import { lockNetns } from './lock.ts';
+import { tellObjects } from './object-events.ts';
 import { ConfigReload } from './reload.ts';
 import type { ReloadEvents } from './reload.ts';
 import { fromFileIssue, fromFinding, printIssue } from './report.ts';
@@ -149,6 +151,9 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   flows.follow(agent);
   const over = new AbortController();
   const signal = AbortSignal.any([stop, over.signal]);
+  for (const source of sources) {
+    if (source instanceof KubernetesSource) tellObjects(agent, source, log, signal);
+  }
   let replacement: Config | undefined;
   followFelix(agent, config.node, ({ values, problems }) => {
     for (const problem of problems) log.warn(`FelixConfiguration: ${problem}`);

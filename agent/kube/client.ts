@@ -1,4 +1,4 @@
-/** GET requests to the API server. Comes in: path and query; goes out: an answer that is 2xx or 304, or an ApiError. Retries nothing. */
+/** Requests to the API server. Comes in: path and query; goes out: an answer that is 2xx or 304, or an ApiError. Retries nothing. */
 import { request } from 'node:https';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
@@ -43,50 +43,73 @@ export class ApiClient {
   }
 
   /** Throws ApiError; `signal` ends the request and its body, with an ApiError too. */
-  async get(
+  get(
     path: string,
     query: Query,
     signal: AbortSignal,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
-    const { server } = this.#access;
-    const url = new URL(server.pathname.replace(/\/$/, '') + path, server);
+    const url = this.#urlOf(path);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, value);
     }
-    const options = await this.#access.options();
-    const body = await this.#send(url, {
-      ...options,
-      signal,
-      headers: {
-        accept: 'application/json',
-        'user-agent': 'picket',
-        ...headers,
-        ...options.headers,
-      },
-    });
-    const { statusCode: status = 0 } = body;
-    if ((status >= 200 && status < 300) || status === 304)
-      return { status, headers: body.headers, body };
-    throw await this.#refusal(status, body);
+    return this.#ask(url, { method: 'GET', signal }, headers, '');
   }
 
-  #send(url: URL, options: RequestOptions): Promise<IncomingMessage> {
+  /** Like `get`; `body` is JSON. */
+  post(path: string, body: string, signal: AbortSignal): Promise<Answer> {
+    const headers = { 'content-type': 'application/json' };
+    return this.#ask(this.#urlOf(path), { method: 'POST', signal }, headers, body);
+  }
+
+  #urlOf(path: string): URL {
+    const { server } = this.#access;
+    return new URL(server.pathname.replace(/\/$/, '') + path, server);
+  }
+
+  async #ask(
+    url: URL,
+    how: Pick<RequestOptions, 'method' | 'signal'>,
+    headers: Readonly<Record<string, string>>,
+    body: string,
+  ): Promise<Answer> {
+    const options = await this.#access.options();
+    const answer = await this.#send(
+      url,
+      {
+        ...options,
+        ...how,
+        headers: {
+          accept: 'application/json',
+          'user-agent': 'picket',
+          ...headers,
+          ...options.headers,
+        },
+      },
+      body,
+    );
+    const { statusCode: status = 0 } = answer;
+    if ((status >= 200 && status < 300) || status === 304)
+      return { status, headers: answer.headers, body: answer };
+    throw await this.#refusal(status, answer);
+  }
+
+  #send(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const { answerMs } = this.limits;
     const sent = startRequest(url, options);
     const timer = setTimeout(() => {
       sent.destroy(brokenAnswer(`no answer for ${answerMs / 1000} s`));
     }, answerMs);
-    sent.on('response', (body) => {
+    sent.on('response', (answer) => {
       clearTimeout(timer);
-      resolve(body);
+      resolve(answer);
     });
     sent.on('error', (error) => {
       clearTimeout(timer);
       reject(error instanceof ApiError ? error : brokenAnswer(error.message, error));
     });
-    sent.end();
+    sent.end(body);
     return promise;
   }
 

@@ -24,14 +24,14 @@ export const BATCH_SIZE = 100;
 
 export class KubernetesSource implements Source {
   readonly name = 'kubernetes';
-  readonly #parts: KubernetesParts;
+  readonly parts: KubernetesParts;
 
   constructor(parts: KubernetesParts) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<Batch, void, void> {
-    const { node, access, timing, limits } = this.#parts;
+    const { node, access, timing, limits } = this.parts;
     const outbox = new Outbox(limits.maxWaiting, timing.now, (event) => isUrgent(event, node));
     const client = new ApiClient(access, limits);
     const fleet = new Fleet({ client, outbox, timing, limits });

@@ -29,7 +29,7 @@ export type Fault =
   | { readonly kind: 'mute' };
 
 export interface FaultTarget {
-  readonly verb: 'list' | 'watch' | 'discovery' | 'any';
+  readonly verb: 'list' | 'watch' | 'discovery' | 'create' | 'any';
   /** Plural name; every resource when left out. */
   readonly plural?: string;
 }

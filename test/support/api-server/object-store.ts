@@ -116,6 +116,10 @@ export class ObjectStore {
     this.compact();
   }
 
+  has(resource: ServedResource, namespace: string, name: string): boolean {
+    return this.#objects.has(keyOf(resource, namespace, name));
+  }
+
   delete(resource: ServedResource, namespace: string, name: string): void {
     const key = keyOf(resource, namespace, name);
     const before = this.#objects.get(key);

@@ -303,12 +303,17 @@ export class ApiServer {
     response: ServerResponse,
     { resource, namespace }: Found,
   ): void {
+    if (isRefused(this.faults.take('create', resource.plural), response)) return;
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const given = JSON.parse(Buffer.concat(chunks).toString()) as ManifestObject;
       const metadata = given['metadata'] as Readonly<Record<string, string>>;
       const name = metadata['name'] ?? `${metadata['generateName'] ?? ''}${this.store.version}`;
+      if (this.store.has(resource, namespace ?? '', name)) {
+        const what = `${resource.plural} "${name}" already exists`;
+        return sendStatus(response, statusOf(409, what));
+      }
       const object = this.store.put({
         ...given,
         apiVersion: groupVersion(resource),
