@@ -7,7 +7,6 @@ import { sceneOf } from '../explain/scene.ts';
 import type { Scene } from '../explain/scene.ts';
 import { askRows } from './ask.ts';
 import { CommandError } from './exit.ts';
-import { ownInterfaces } from './scene.ts';
 
 /** Throws CommandError. */
 export async function askObjects(config: Config, hint: string): Promise<RunningObjects> {
@@ -19,7 +18,7 @@ export async function askObjects(config: Config, hint: string): Promise<RunningO
 export interface LiveOptions {
   /** The only node that judges; `undefined` = each node its own. */
   readonly node: string | undefined;
-  /** This machine's interfaces count, and its agent's node judges. */
+  /** Only the node of the agent judges. */
   readonly live: boolean;
 }
 
@@ -29,10 +28,9 @@ export async function loadRunningScene(
   { node: flag, live }: LiveOptions,
 ): Promise<Scene> {
   const hint = 'start one with picket run, or judge by files: --manifests DIR';
-  const { objects, oracle, node: own } = await askObjects(config, hint);
+  const { objects, oracle, node: own, interfaces } = await askObjects(config, hint);
   const node = live ? own : flag;
-  const interfaces = live ? ownInterfaces(config) : undefined;
-  const scene = sceneOf(objects, { config: oracle, node, live: interfaces });
+  const scene = sceneOf(objects, { config: oracle, node, live: { node: own, interfaces } });
   if (scene.resources.length === 0) {
     throw new CommandError('the running agent has no objects yet: picket status says why');
   }

@@ -47,7 +47,7 @@ export async function loadScene({
   const scene = sceneOf(engine.store, {
     config: oracleConfig(config),
     node,
-    live: live ? ownInterfaces(config) : undefined,
+    live: live ? { node: config.node, interfaces: ownInterfaces(config) } : undefined,
   });
   const unknown = unknownNode(scene);
   if (unknown !== undefined) throw new CommandError(unknown);

@@ -7,7 +7,7 @@
 import type { Resource } from '../../compiler/model/cluster.ts';
 import type { Path } from '../../compiler/model/issue.ts';
 import type { Direction } from '../../compiler/model/policy.ts';
-import type { OracleConfig } from '../../compiler/oracle/world.ts';
+import type { HostInterface, OracleConfig } from '../../compiler/oracle/world.ts';
 import type { Store } from '../store/store.ts';
 
 export const OBJECTS_PATH = '/v1/objects';
@@ -27,6 +27,8 @@ interface ObjectRow {
 export interface Judging {
   readonly node: string;
   readonly oracle: OracleConfig;
+  /** Of the node, as the agent sees them. */
+  readonly interfaces: readonly HostInterface[];
 }
 
 /** What is in force, as of now, made row by row. */
@@ -79,8 +81,8 @@ export interface RunningObjects extends Judging {
 export function readObjects(rows: readonly unknown[]): RunningObjects | undefined {
   const last = rows.at(-1) as { readonly end?: unknown } | undefined;
   if (rows.length < 2 || last?.end !== rows.length - 2) return undefined;
-  const { node, oracle } = fromPlain(rows[0]) as Judging;
-  return { node, oracle, objects: objectsOf(rows.slice(1, -1) as ObjectRow[]) };
+  const judging = fromPlain(rows[0]) as Judging;
+  return { ...judging, objects: objectsOf(rows.slice(1, -1) as ObjectRow[]) };
 }
 
 function objectsOf(rows: readonly ObjectRow[]): Objects {

@@ -80,7 +80,7 @@ export function controlRoutes(current: Current): readonly Route[] {
     get(DESIRED_PATH, ({ agent }) => ({ kind: 'rows', rows: desiredRows(agent) })),
     get(OBJECTS_PATH, ({ agent, node, oracle }) => ({
       kind: 'rows',
-      rows: objectRows(agent.engine.store, { node, oracle }),
+      rows: objectRows(agent.engine.store, { node, oracle, interfaces: agent.engine.interfaces() }),
     })),
   ];
 }

@@ -10,7 +10,9 @@ import type {
   ResolvedHostEndpoint,
   ResolvedPolicy,
 } from '../../compiler/calc/resolved.ts';
+import { toAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
+import type { HostInterface } from '../../compiler/oracle/world.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
 import type { NftOp } from '../../compiler/nft/program.ts';
@@ -160,6 +162,16 @@ export class Engine {
     this.#placements.setNetwork(network);
     this.#network = network;
     this.#isNetworkNew = true;
+  }
+
+  /** Interfaces of the host with their addresses, as last set. */
+  interfaces(): HostInterface[] {
+    const { links, addresses } = this.#network;
+    return [...links].map((name) => ({
+      name,
+      addresses: [...(addresses.get(name) ?? [])].flatMap((text) => toAddress(text) ?? []),
+      isWorkload: this.#isWorkloads(name),
+    }));
   }
 
   /** Brings the desired table up to date without touching the kernel. */

@@ -81,9 +81,10 @@ function unknownHost({ name }: Place): string {
 
 /** What manifests do not name may exist all the same; on the machine itself it does not. */
 function unknownInterface(scene: Scene, place: Place): string | undefined {
-  const isOurs = !place.isHost || place.node === scene.node;
-  if (scene.live === undefined || place.interface === undefined || !isOurs) return undefined;
-  const names = scene.live.map(({ name }) => name);
+  const { live } = scene;
+  const isOurs = !place.isHost || place.node === live?.node;
+  if (live === undefined || place.interface === undefined || !isOurs) return undefined;
+  const names = live.interfaces.map(({ name }) => name);
   if (names.includes(place.interface)) return undefined;
   return `this machine has no interface ${place.interface} that is up; there is: ${names.join(', ')}`;
 }
@@ -175,7 +176,7 @@ function nodesOf(scene: Scene): string[] {
   const world = worldOf(scene, '');
   const named = resourcesOf(world, 'Node').map(({ name }) => name);
   const hosts = resourcesOf(world, 'HostEndpoint').map(({ node }) => node);
-  const live = scene.live === undefined || scene.node === undefined ? [] : [scene.node];
+  const live = scene.live === undefined ? [] : [scene.live.node];
   return [...new Set([...named, ...hosts, ...live])];
 }
 

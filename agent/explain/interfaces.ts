@@ -13,7 +13,7 @@ import type { Scene } from './scene.ts';
 const ANY_OTHER = 'any other interface';
 
 export function interfacesOf(scene: Scene, node: string): readonly HostInterface[] {
-  if (scene.live !== undefined && scene.node === node) return scene.live;
+  if (scene.live?.node === node) return scene.live.interfaces;
   const endpoints = hostEndpointsOf(scene, node);
   const names = endpoints.map(({ interfaceName }) => interfaceName);
   const named = [...new Set(names)].flatMap((name): HostInterface[] => {
@@ -45,7 +45,7 @@ export function possibleInterfaces(scene: Scene, node: string): readonly (string
   const names = interfacesOf(scene, node)
     .filter(({ name, isWorkload }) => !isWorkload && name !== 'lo')
     .map(({ name }) => name);
-  const isLive = scene.live !== undefined && scene.node === node;
+  const isLive = scene.live?.node === node;
   const hasWildcard = endpoints.some(({ interfaceName }) => interfaceName === '*');
   const all = hasWildcard && !isLive ? [...names, ANY_OTHER] : names;
   return all.length === 0 ? [undefined] : all;

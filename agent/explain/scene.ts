@@ -22,13 +22,18 @@ export interface RulePlace {
   readonly line: number | undefined;
 }
 
+export interface LiveNode {
+  readonly node: string;
+  readonly interfaces: readonly HostInterface[];
+}
+
 export interface Scene {
   readonly resources: readonly Resource[];
   readonly config: OracleConfig;
   /** The only node that judges; `undefined` = each node judges its own workloads. */
   readonly node: string | undefined;
-  /** Interfaces of `node` as the machine has them; `undefined` = worked out from the manifests. */
-  readonly live: readonly HostInterface[] | undefined;
+  /** A node whose interfaces are known as the machine has them; those of others are worked out from the manifests. */
+  readonly live: LiveNode | undefined;
   placeOf(rule: RuleRef): RulePlace;
   /** Rules of a policy or profile (`pro/<name>`) as the model has them; empty where there is none. */
   rulesOf(id: string, direction: RuleRef['direction']): readonly Rule[];
@@ -37,7 +42,7 @@ export interface Scene {
 export interface SceneOptions {
   readonly config: OracleConfig;
   readonly node: string | undefined;
-  readonly live?: readonly HostInterface[] | undefined;
+  readonly live?: LiveNode | undefined;
 }
 
 export function sceneOf(store: Pick<Store, 'resources' | 'locate'>, options: SceneOptions): Scene {

@@ -55,10 +55,10 @@ export function openJudge({
   interfacePrefixes,
   reach,
 }: JudgeParts): Judge {
-  const live = interfacesOf(network, interfacePrefixes);
-  const scene = sceneOf(store, { config, node, live });
+  const interfaces = interfacesOf(network, interfacePrefixes);
+  const scene = sceneOf(store, { config, node, live: { node, interfaces } });
   const judge = async (packet: Packet, more: Partial<Flow>): Promise<Denial | undefined> => {
-    const world = { ...narrow(scene, packet), node, interfaces: live, config };
+    const world = { ...narrow(scene, packet), node, interfaces, config };
     const from = findEnd(world, packet.saddr);
     const to = findEnd(world, packet.daddr);
     const isInside = from.kind === 'host' && to.kind === 'host';

@@ -131,7 +131,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   scripts: ['scripts/crds', 'agent/cli', 'scripts/package'],
   'scripts/crds': [],
   'scripts/package': ['agent/config'],
-  bench: [...COMPILER, ...AGENT, 'agent/native', 'test/support'],
+  bench: [
+    ...COMPILER,
+    ...AGENT,
+    'agent/native',
+    'scripts/package',
+    'test/support',
+    'test/support/api-server',
+  ],
   // The demo is a test for people, so it stands on the same ground as the tests.
   demo: ['compiler', 'agent/native', 'agent/netlink', 'agent/netlink/schema', 'test/support'],
 };

@@ -4,12 +4,16 @@ import * as fc from 'fast-check';
 import { objectRows, readObjects } from '../../../../agent/control/objects.ts';
 import type { Resource } from '../../../../compiler/model/cluster.ts';
 import { DEFAULT_ORACLE_CONFIG } from '../../../../compiler/oracle/world.ts';
+import type { HostInterface } from '../../../../compiler/oracle/world.ts';
 import { Store } from '../../../../agent/store/store.ts';
 import { arbitraryResources } from '../../../support/arbitrary.ts';
 import { keyOf } from '../../../support/keys.ts';
 import { pod, put, v3 } from '../../../support/raw-events.ts';
 
-const JUDGING = { node: 'n1', oracle: DEFAULT_ORACLE_CONFIG };
+const INTERFACES: readonly HostInterface[] = [
+  { name: 'eth0', addresses: [{ family: 4, value: 1n }], isWorkload: false },
+];
+const JUDGING = { node: 'n1', oracle: DEFAULT_ORACLE_CONFIG, interfaces: INTERFACES };
 
 /** Each step of a path is a line further. */
 const ORIGIN = { source: 'a.yaml', lineOf: (path: readonly unknown[]) => 10 + path.length };
@@ -33,6 +37,7 @@ test('any resources', (t) => {
       const store = { resources: () => entries, locate: () => undefined } as unknown as Store;
       const found = readObjects(overTheWire(objectRows(store, JUDGING)));
       if (said(found?.objects.resources()) !== said(entries)) throw new Error('not the same');
+      if (said(found?.interfaces) !== said(INTERFACES)) throw new Error('not the same');
       if (said(found?.oracle) !== said(DEFAULT_ORACLE_CONFIG)) throw new Error('not the same');
     }),
     { numRuns: 50 },

@@ -270,8 +270,8 @@ const ROWS = [
 
 for (const row of ROWS) {
   test(row.name, (t) => {
-    const options = 'live' in row ? { node: 'a', live: row.live } : {};
-    t.is(ask(row.in, scene(row.of, options)), row.out);
+    const live = 'live' in row ? { node: 'a', interfaces: row.live } : undefined;
+    t.is(ask(row.in, scene(row.of, live && { node: 'a', live })), row.out);
   });
 }
 
