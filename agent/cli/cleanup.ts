@@ -41,10 +41,10 @@ async function cleanup(options: ConfiguredOptions): Promise<number> {
     const result = await dataplane.commit([{ op: 'delete-table', origin: 'table inet picket' }]);
     const isAbsent = !result.ok && result.refusals.every(({ errnoName }) => errnoName === 'ENOENT');
     if (!result.ok && !isAbsent) throw new ApplyError(result.refusals);
-    const isForgotten = await forgetKept(directoriesOf(config));
+    await forgetKept(directoriesOf(config));
     const agent = await runningAgent(netns);
     if (agent !== undefined) process.stderr.write(`warning: ${stillThere(agent)}\n`);
-    if (output === 'json') printJson({ removed: result.ok, isForgotten, agent });
+    if (output === 'json') printJson({ removed: result.ok, agent });
     else
       printLine(
         result.ok ? 'removed table inet picket' : 'nothing to remove: no table inet picket',
@@ -56,17 +56,15 @@ async function cleanup(options: ConfiguredOptions): Promise<number> {
 }
 
 /** Nothing comes back: neither at the next boot nor from a guard. A failure is told. */
-async function forgetKept({ run, state }: Directories): Promise<boolean> {
+async function forgetKept({ run, state }: Directories): Promise<void> {
   try {
     await dropPending(run);
     await dropUndoing(run);
     await forgetUndone(run);
     await forgetLastGood(state);
-    return true;
   } catch (error) {
     const why = explainSystemError(error);
     process.stderr.write(`warning: the last good state is still there for the next boot: ${why}\n`);
-    return false;
   }
 }
 
