@@ -16,6 +16,9 @@ import { directoriesOf, guardStarter, headerOf, undoParts, whoAmI } from './guar
 import { oracleConfig } from './scene.ts';
 import { upstreamOf } from './sources.ts';
 
+/** Who governs is a file, and pods come and go a hundred times a second: it is written no more often than this, milliseconds. */
+const NOTE_PAUSE_MS = 5_000;
+
 /** How often a held agent says so, milliseconds. */
 const REPEAT_MS = 60_000;
 
@@ -45,20 +48,21 @@ export function guardAgent(
     },
   });
   gate.listen({ decided: () => agent.wake(), confirmed: () => keeper.changed() });
-  let isNoted = false;
+  let notedMs = -Infinity;
   let hasKept = readLastGood(state).ok;
   agent.events.on('applied', ({ report, endedMs: sinceMs }) => {
     void gate.applied(report.transactions > 0, !report.more);
     if (report.more) return;
-    if (!isNoted || report.transactions > 0) {
+    const isDue = Math.abs(sinceMs - notedMs) >= NOTE_PAUSE_MS;
+    if (isDue && (report.transactions > 0 || notedMs === -Infinity)) {
+      notedMs = sinceMs;
       const text = whoAmI('run', config);
       void noteEnforcedOrigin(run, { source: 'run', sinceMs, stateMs: undefined, text });
     }
-    isNoted = true;
     if (report.transactions > 0 || !hasKept) keeper.changed();
     hasKept = true;
   });
-  logHeld(agent, log, () => (isNoted = false));
+  logHeld(agent, log, () => (notedMs = -Infinity));
   warnOfUpstream(agent, config, native, log);
   return {
     async close() {
