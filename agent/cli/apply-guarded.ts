@@ -1,7 +1,7 @@
 /** `picket apply --confirm`: the guard around one apply. Throws CommandError wherever the change could not be undone. */
 import type { Config } from '../config/keys.ts';
 import { arm } from '../guard/arm.ts';
-import { claimToSettle, claimToUndo, isPending, isUndoing } from '../guard/pending.ts';
+import { claimToSettle, claimToUndo, isUndoing, readUndone } from '../guard/pending.ts';
 import type { PendingSnapshot } from '../guard/pending.ts';
 import { finishUndoing } from '../guard/undo.ts';
 import type { UndoParts } from '../guard/undo.ts';
@@ -44,12 +44,16 @@ export async function disarmUnchanged(parts: UndoParts, change: PendingSnapshot)
   await claimToSettle(parts.directories.run, change.header.pending.id);
 }
 
-/** The time may have been over before the last transaction was in the kernel: then the guard has undone only a part of them. */
-export async function isStillWaiting(
+/**
+ * The time may have been over before the last transaction was in the kernel: then the guard has undone only a part of them. A change that does
+ * not wait any more without that was confirmed, or made way for an emergency opening.
+ */
+export async function finishIfUndone(
   { native, netns, directories }: UndoParts,
-  { batch }: PendingSnapshot,
+  { header, batch }: PendingSnapshot,
 ): Promise<void> {
-  if (isPending(directories.run) && !isUndoing(directories.run)) return;
+  const { run } = directories;
+  if (!isUndoing(run) && readUndone(run)?.id !== header.pending.id) return;
   await withNetfilter(native, netns, (socket) => sendBatch(socket, batch));
   throw new CommandError(
     'undone: the time for picket confirm was over before everything was applied; the rules are those before',

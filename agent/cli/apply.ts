@@ -17,7 +17,7 @@ import { loadNative } from '../native/native.ts';
 import type { Native } from '../native/native.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
 import { readPanicMark } from '../state/panic.ts';
-import { armApply, disarmUnchanged, isStillWaiting, undoFailed } from './apply-guarded.ts';
+import { armApply, disarmUnchanged, finishIfUndone, undoFailed } from './apply-guarded.ts';
 import { checkOperator, preview } from './apply-preview.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { refuseWhileWaiting, seconds, undoParts, whoAmI } from './guarded.ts';
@@ -147,6 +147,7 @@ async function enforce(
     if (change !== undefined) await undoFailed(parts, change);
     throw error;
   }
+  if (change !== undefined && report.transactions > 0) await finishIfUndone(parts, change);
   await forgetUndone(parts.directories.run);
   if (change === undefined) {
     const sinceMs = Date.now();
@@ -159,7 +160,6 @@ async function enforce(
     await disarmUnchanged(parts, change);
     return { report, waiting: undefined };
   }
-  await isStillWaiting(parts, change);
   return { report, waiting: change };
 }
 

@@ -7,6 +7,7 @@ import type { NftOp } from '../../compiler/nft/program.ts';
 import type { CommitResult, Dataplane } from '../dataplane/dataplane.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Log } from '../obs/log.ts';
+import { isSystemError } from '../state/files.ts';
 import { readHostDigest } from '../state/last-good.ts';
 import { readTable, sendBatch, withNetfilter } from '../state/load.ts';
 import { readPanicMark } from '../state/panic.ts';
@@ -91,8 +92,18 @@ export class Gate {
     };
   }
 
-  /** Before each step. Throws HeldError, and AgentError of the kernel. */
+  /** Before each step. Throws HeldError, also where files cannot be read or written, and AgentError of the kernel. */
   async admit(engine: Engine): Promise<void> {
+    try {
+      await this.#admit(engine);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      const text = `nothing is changed, since what waits for its confirmation cannot be kept: ${error.message}`;
+      this.#hold('unguarded', text, this.#parts.now());
+    }
+  }
+
+  async #admit(engine: Engine): Promise<void> {
     const { directories, confirmMs } = this.#parts;
     this.#checkEmergency();
     await this.#lookAtArmed();
@@ -110,7 +121,9 @@ export class Gate {
     this.#armed.hasCommitted ||= hasCommitted;
     if (!isLast || this.#armed.hasCommitted) return;
     const { id, tried } = this.#armed.pending;
-    if (!(await claimToSettle(this.#parts.directories.run, id))) return;
+    // Where that fails it waits on, and its guard has nothing to undo.
+    const isMine = await claimToSettle(this.#parts.directories.run, id).catch(() => false);
+    if (!isMine) return;
     this.#armed = undefined;
     this.#settledHost = tried.host;
   }

@@ -6,7 +6,7 @@
  *           --rename--> settled --removed                              (confirm, apply failed, panic-open)
  */
 import { existsSync, statSync } from 'node:fs';
-import { link, mkdir, rename, rm } from 'node:fs/promises';
+import { link, mkdir, rename, rm, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readTrusted, syncFolder, writeBeside, writeDurably } from '../state/files.ts';
 import { readState } from '../state/last-good.ts';
@@ -135,13 +135,21 @@ export function readUndoing(directory: string): PendingSnapshot | undefined {
   return asPending(readState(join(directory, UNDOING)));
 }
 
-/** After the kernel has the state before again. */
+/**
+ * After the kernel has the state before again. A change of which nothing is left here counts as confirmed: `undoing` goes last, and where the
+ * disk is full its room is taken for the note. Throws what the system says; then `undoing` is still there.
+ */
 export async function noteUndone(directory: string, undone: Undone): Promise<void> {
+  const undoing = join(directory, UNDOING);
+  const path = join(directory, UNDONE);
+  const parts = [Buffer.from(JSON.stringify(undone))];
   try {
-    await writeDurably(join(directory, UNDONE), [Buffer.from(JSON.stringify(undone))]);
-  } finally {
-    await rm(join(directory, UNDOING), { force: true });
+    await writeDurably(path, parts);
+  } catch {
+    await truncate(undoing);
+    await writeDurably(path, parts);
   }
+  await rm(undoing, { force: true });
 }
 
 /** The last change that was undone, until something else is applied. */

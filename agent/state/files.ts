@@ -55,7 +55,8 @@ export async function writeBeside(path: string, parts: readonly Uint8Array[]): P
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   await removeLeftovers(path);
   try {
-    const file = await open(temporary, 'w', 0o600);
+    // New, so that no link that somebody laid there is followed.
+    const file = await open(temporary, 'wx', 0o600);
     try {
       for (const part of parts) await file.writeFile(part);
       await file.sync();
@@ -143,6 +144,11 @@ function unusable(path: string, error: unknown): ReadFile {
   if (code === 'ELOOP') return { ok: false, reason: 'no-file', message };
   const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
   return { ok: false, reason: isMissing ? 'missing' : 'unreadable', message };
+}
+
+/** Of a call that the system refused. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'errno' in error;
 }
 
 /** `ENOSPC (no space left on device)`. */

@@ -1,7 +1,10 @@
 /** `picket apply --confirm`: what nobody confirms is undone, to exactly the rules before, whoever is killed meanwhile. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { monotonicMs } from '../../../agent/guard/clock.ts';
+import { readUndone } from '../../../agent/guard/pending.ts';
 import { readLastGood } from '../../../agent/state/last-good.ts';
 import { readEnforcedOrigin } from '../../../agent/state/origin.ts';
 import { until } from '../../support/cli.ts';
@@ -229,3 +232,27 @@ for (const { name, args, out } of [
       }),
   );
 }
+
+kernelTest('a disk that is full by then keeps nobody from undoing', [...CAPS, 'root'], (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    const folder = join(host.bench.manifests, '..', 'run');
+    mkdirSync(folder, { recursive: true });
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', folder]);
+    try {
+      t.is((await host.apply()).exitCode, 0);
+      const before = await host.ruleset();
+      host.bench.write('host.yaml', hostPolicy('443'));
+      const applied = await host.apply('--confirm', '2s');
+      t.is(applied.exitCode, 0, applied.stderr);
+      const id = host.pending()?.header.pending.id;
+      await execa('dd', ['if=/dev/zero', `of=${join(folder, 'filler')}`, 'bs=4k'], {
+        reject: false,
+      });
+      await host.untilDecided();
+      t.is(await host.ruleset(), before);
+      t.is(readUndone(host.directory('run'))?.id, id, 'an undone change is not a confirmed one');
+    } finally {
+      await execa('umount', ['--lazy', folder]);
+    }
+  }),
+);
