@@ -1,5 +1,5 @@
 /** `picket explain`: who may reach whom, and which rule says so. From manifests, without kernel and root, or by what the running agent has. */
-import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { variableOf } from '../config/keys.ts';
 import { answer } from '../explain/answer.ts';
@@ -65,7 +65,7 @@ Exit codes: 0 allowed; 3 denied, for one IP family at least; 1 a name is unknown
         service: string | undefined,
         options: ExplainOptions,
       ) => {
-        process.exitCode = await explain(wordsOf(src, dst, service), options);
+        process.exitCode = await explain(await wordsOf(src, dst, service), options);
       },
     );
 }
@@ -81,7 +81,11 @@ export interface Words {
 }
 
 /** Throws CommandError. */
-function wordsOf(src: string, dst: string | undefined, service: string | undefined): Words {
+async function wordsOf(
+  src: string,
+  dst: string | undefined,
+  service: string | undefined,
+): Promise<Words> {
   if (dst !== undefined) return { src, dst, service };
   if (src !== '-' && !src.startsWith('{')) {
     throw new CommandError(
@@ -89,7 +93,7 @@ function wordsOf(src: string, dst: string | undefined, service: string | undefin
       EXIT.usage,
     );
   }
-  const record = readRecord(src === '-' ? readFileSync(0, 'utf8') : src);
+  const record = readRecord(src === '-' ? await text(process.stdin) : src);
   if ('wrong' in record) throw new CommandError(record.wrong, EXIT.usage);
   return record.value;
 }

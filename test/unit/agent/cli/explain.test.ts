@@ -1,6 +1,9 @@
 /** `picket explain` as a person runs it: exit codes, places, what is said of mistakes. */
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
+import { execa } from 'execa';
 import { picket } from '../../../support/command.ts';
+import { projectPath } from '../../../support/tools.ts';
 
 const FILES = {
   'm/pods.yaml': `apiVersion: v1
@@ -181,4 +184,13 @@ test('what is wrong with manifests is said, and the answer is what would be enfo
   );
   t.is(exitCode, 0, stdout);
   t.regex(stderr, /bad\.yaml:11: error: spec\.ingress\[1\]\.action/);
+});
+
+test('a flow record is waited for on standard input, however late it comes', async (t) => {
+  const child = execa(projectPath('bin/picket'), ['explain', '-'], { reject: false });
+  await delay(300);
+  child.stdin.end('no record\n');
+  const { exitCode, stderr } = await child;
+  t.is(exitCode, 2);
+  t.regex(stderr, /the flow record is not JSON: give one line of picket flows -o json/);
 });
