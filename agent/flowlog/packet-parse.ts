@@ -144,16 +144,23 @@ function withTransport(
   protocol: number,
   isFragment: boolean,
 ): ParsedPacket {
-  const known = { ...NOTHING, family, addressesAt, protocol, isFragment, isPartial: false };
-  if (WITH_PORTS.includes(protocol)) {
-    if (at + 4 > end) return { ...known, isPartial: true };
-    return { ...known, sport: u16(bytes, at), dport: u16(bytes, at + 2) };
-  }
-  if (protocol === (family === 4 ? ICMP : ICMPV6)) {
-    if (at + 2 > end) return { ...known, isPartial: true };
-    return { ...known, icmpType: u8(bytes, at), icmpCode: u8(bytes, at + 1) };
-  }
-  return known;
+  const hasPorts = WITH_PORTS.includes(protocol);
+  const isIcmp = protocol === (family === 4 ? ICMP : ICMPV6);
+  const isPartial = (hasPorts && at + 4 > end) || (isIcmp && at + 2 > end);
+  const readsPorts = hasPorts && !isPartial;
+  const readsIcmp = isIcmp && !isPartial;
+  // One literal: this is made for each packet, and a spread takes several times as long.
+  return {
+    family,
+    addressesAt,
+    protocol,
+    sport: readsPorts ? u16(bytes, at) : -1,
+    dport: readsPorts ? u16(bytes, at + 2) : -1,
+    icmpType: readsIcmp ? u8(bytes, at) : -1,
+    icmpCode: readsIcmp ? u8(bytes, at + 1) : -1,
+    isFragment,
+    isPartial,
+  };
 }
 
 /** Callers have checked the position. */

@@ -40,6 +40,13 @@ interface GrowingFlow extends Flow {
   count: number;
 }
 
+/** Of one rule; its flows share the one string that is its long id. */
+interface RuleFlows {
+  readonly ruleId: string;
+  /** By what else makes a flow. */
+  readonly byKey: Map<string, GrowingFlow>;
+}
+
 export interface GatheredFlows {
   /** In order of their first packets. */
   readonly flows: readonly Flow[];
@@ -52,7 +59,9 @@ const MAX_SKEW_MS = 60_000;
 
 export class FlowWindow {
   readonly #maxFlows: number;
-  #flows = new Map<string, GrowingFlow>();
+  #rules = new Map<string, RuleFlows>();
+  #lastRule = noRule();
+  #flows: GrowingFlow[] = [];
   #dropped = 0;
 
   constructor(maxFlows: number) {
@@ -60,21 +69,22 @@ export class FlowWindow {
   }
 
   get size(): number {
-    return this.#flows.size;
+    return this.#flows.length;
   }
 
   /** `nowMs`: for packets without a time stamp. */
   add(view: NflogView, nowMs: number): void {
     const { bytes, prefixAt, prefixEnd, payloadAt, payloadEnd } = view;
     const packet = parsePacket(bytes, payloadAt, payloadEnd);
-    const key = flowKey(bytes, prefixAt, prefixEnd, packet);
+    const rule = this.#ruleAt(bytes, prefixAt, prefixEnd);
+    const key = flowKey(bytes, packet);
     const atMs = Math.abs(view.timestampMs - nowMs) < MAX_SKEW_MS ? view.timestampMs : nowMs;
-    const flow = this.#flows.get(key);
+    const flow = rule.byKey.get(key);
     if (flow !== undefined) {
       flow.count++;
       if (atMs > flow.lastMs) flow.lastMs = atMs;
-    } else if (this.#flows.size < this.#maxFlows) {
-      this.#flows.set(key, startFlow(view, packet, atMs));
+    } else if (this.#flows.length < this.#maxFlows) {
+      this.#start(rule, key, view, packet, atMs);
     } else {
       this.#dropped++;
     }
@@ -82,34 +92,67 @@ export class FlowWindow {
 
   /** Hands over what was gathered and starts anew. */
   take(): GatheredFlows {
-    const taken = { flows: [...this.#flows.values()], dropped: this.#dropped };
-    this.#flows = new Map();
+    const taken = { flows: this.#flows, dropped: this.#dropped };
+    this.#rules = new Map();
+    this.#lastRule = noRule();
+    this.#flows = [];
     this.#dropped = 0;
     return taken;
   }
+
+  /** The one of the packet before is tried first: making a string costs more than comparing bytes. */
+  #ruleAt(bytes: Buffer, from: number, to: number): RuleFlows {
+    if (isText(this.#lastRule.ruleId, bytes, from, to)) return this.#lastRule;
+    const ruleId = latin1(bytes, from, to);
+    this.#lastRule = this.#rules.get(ruleId) ?? { ruleId, byKey: new Map() };
+    return this.#lastRule;
+  }
+
+  #start(rule: RuleFlows, key: string, view: NflogView, packet: ParsedPacket, atMs: number): void {
+    const flow = startFlow(rule.ruleId, view, packet, atMs);
+    if (rule.byKey.size === 0) this.#rules.set(rule.ruleId, rule);
+    rule.byKey.set(key, flow);
+    this.#flows.push(flow);
+  }
 }
 
-function flowKey(bytes: Buffer, prefixAt: number, prefixEnd: number, p: ParsedPacket): string {
-  const { family, addressesAt, protocol, dport } = p;
-  const rule = latin1(bytes, prefixAt, prefixEnd);
-  if (family === undefined) return rule;
-  const addresses =
-    addressesAt < 0 ? '' : latin1(bytes, addressesAt, addressesAt + ADDRESSES_BYTES[family]);
-  const detail = p.icmpType < 0 ? dport : (p.icmpType << 8) | p.icmpCode;
-  // Numbers from -1 on; a NUL, which no prefix contains, ends the rule id.
-  return `${rule}\0${String.fromCharCode(family, protocol + 1, (detail + 1) & 0xffff, detail < 0 ? 1 : 0)}${addresses}`;
+function noRule(): RuleFlows {
+  return { ruleId: '', byKey: new Map() };
 }
 
-function startFlow(view: NflogView, packet: ParsedPacket, atMs: number): GrowingFlow {
+/** From the end, where ids differ. */
+function isText(text: string, bytes: Uint8Array, from: number, to: number): boolean {
+  if (text.length !== to - from) return false;
+  for (let i = text.length - 1; i >= 0; i--) {
+    if (text.charCodeAt(i) !== bytes[from + i]) return false;
+  }
+  return true;
+}
+
+/** One byte a character, and short: there is one for each flow, and one is made for each packet. */
+function flowKey(bytes: Buffer, packet: ParsedPacket): string {
+  const { family, addressesAt, protocol, dport, icmpType, icmpCode } = packet;
+  if (family === undefined) return '';
+  const detail = icmpType < 0 ? dport : (icmpType << 8) | icmpCode;
+  const known = family | (protocol < 0 ? 0 : 8) | (detail < 0 ? 0 : 16);
+  const rest = String.fromCharCode(known, protocol & 0xff, (detail >> 8) & 0xff, detail & 0xff);
+  if (addressesAt < 0) return rest;
+  return rest + latin1(bytes, addressesAt, addressesAt + ADDRESSES_BYTES[family]);
+}
+
+function startFlow(
+  ruleId: string,
+  view: NflogView,
+  packet: ParsedPacket,
+  atMs: number,
+): GrowingFlow {
   const { bytes } = view;
   const { family, addressesAt } = packet;
   const lenBytes = family === undefined ? 0 : ADDRESSES_BYTES[family] / 2;
   const addressAt = (at: number): Address | undefined =>
-    family === undefined || addressesAt < 0
-      ? undefined
-      : { family, value: BigInt(`0x${hex(bytes, at, at + lenBytes)}`) };
+    family === undefined || addressesAt < 0 ? undefined : readAddress(bytes, at, family);
   return {
-    ruleId: latin1(bytes, view.prefixAt, view.prefixEnd),
+    ruleId,
     family,
     source: addressAt(addressesAt),
     destination: addressAt(addressesAt + lenBytes),
@@ -129,6 +172,14 @@ function startFlow(view: NflogView, packet: ParsedPacket, atMs: number): Growing
   };
 }
 
+function readAddress(bytes: Buffer, at: number, family: Family): Address {
+  const value =
+    family === 4
+      ? BigInt(bytes.readUInt32BE(at))
+      : (bytes.readBigUInt64BE(at) << 64n) | bytes.readBigUInt64BE(at + 8);
+  return { family, value };
+}
+
 function known(value: number): number | undefined {
   return value < 0 ? undefined : value;
 }
@@ -136,8 +187,4 @@ function known(value: number): number | undefined {
 /** One character for each byte: cheap, and equal only for equal bytes. */
 function latin1(bytes: Buffer, from: number, to: number): string {
   return bytes.toString('latin1', from, to);
-}
-
-function hex(bytes: Buffer, from: number, to: number): string {
-  return bytes.toString('hex', from, to);
 }
