@@ -10,6 +10,8 @@ import { Watches } from './watches.ts';
 
 /** Milliseconds without a change before the file is read: a half-written configuration must not count. */
 const QUIET_MS = 300;
+/** In a folder where others never cease to write the file is read after this many quiet times. */
+const MAX_QUIET_ROUNDS = 10;
 const MAX_BYTES = 16 << 20;
 
 /** Yields once at the start, when changes can be seen, and after each change until `signal` aborts. `unseen` hears why changes cannot be followed. */
@@ -43,9 +45,10 @@ export async function* followFile(
 }
 
 async function settle(pending: Pending, signal: AbortSignal): Promise<void> {
-  for (let marks = -1; marks !== pending.marks && !signal.aborted;) {
-    marks = pending.marks;
+  for (let round = 0; round < MAX_QUIET_ROUNDS && !signal.aborted; round += 1) {
+    const before = pending.marks;
     await delay(QUIET_MS, undefined, { signal }).catch(() => undefined);
+    if (pending.marks === before) return;
   }
 }
 
