@@ -226,6 +226,10 @@ export class Calc {
       this.#peers.setParent(name, after.labelsToApply);
     }
     this.#inUse.touch(`pro/${name}`);
+    if (before?.logAllowed === after?.logAllowed) return;
+    for (const [id, { profiles }] of this.#locals) {
+      if (profiles.includes(name)) this.#dirtyEndpoints.add(id);
+    }
   }
 
   #changeWorkload(before: WorkloadEndpoint | undefined, after: WorkloadEndpoint | undefined): void {
@@ -273,7 +277,8 @@ export class Calc {
     const { ingress, egress } = resolveDirections(policies, endpoint.profiles, (name) =>
       this.#tierOf(name),
     );
-    return { endpoint, addresses: this.#owners.owned(endpoint), ingress, egress };
+    const logAllowed = endpoint.profiles.some((name) => this.#profiles.get(name)?.logAllowed);
+    return { endpoint, addresses: this.#owners.owned(endpoint), logAllowed, ingress, egress };
   }
 
   #resolveHost(name: string): ResolvedHostEndpoint | undefined {

@@ -89,6 +89,8 @@ export interface ResolvedEndpoint {
   readonly endpoint: WorkloadEndpoint;
   /** Addresses it owns: without those that a newer endpoint has taken over. */
   readonly addresses: readonly Address[];
+  /** Flow logs tell of all that it is allowed, by whatever policy: one of its profiles says so. */
+  readonly logAllowed: boolean;
   readonly ingress: ResolvedDirection;
   readonly egress: ResolvedDirection;
 }

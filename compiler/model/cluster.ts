@@ -29,7 +29,10 @@ export interface Profile {
   readonly egress: readonly Rule[];
   /** Inherited by every endpoint and network set that lists the profile. */
   readonly labelsToApply: Labels;
-  /** As of a policy; from the Namespace's or ServiceAccount's annotation. */
+  /**
+   * All that workloads with the profile are allowed is to be in flow logs, by whatever policy; for host endpoints what the profile itself
+   * allows. From the annotation of the Profile, Namespace or ServiceAccount.
+   */
   readonly logAllowed?: boolean;
 }
 

@@ -220,12 +220,15 @@ export class TableCompiler {
 
   #makeEndpoint(resolved: ResolvedEndpoint, placement: Placement): EndpointEntry {
     const sections: string[] = [];
+    const { denyAction, logging } = this.#config;
+    // Where all that is allowed is logged anyway, chains of its own would say the same.
+    const logAllowed = resolved.logAllowed && !logging.verdicts.includes('allow');
     const chains = DIRECTIONS.map((direction) => {
       const name = endpointChain(direction, resolved.endpoint.id);
       const origin = endpointOrigin(resolved.endpoint.id, direction);
       if (this.#refused.has(origin)) {
         const counter = builtInCounter(direction, 'refused');
-        const closed = denied([], counter, this.#config.denyAction);
+        const closed = denied([], counter, denyAction);
         const comment = 'refused by the kernel';
         this.#chains.put(
           chain(name, [{ ...closed, comment, origin: `${origin} closed` }], [counter]),
@@ -239,7 +242,7 @@ export class TableCompiler {
       };
       const entries = FAMILIES.map((family): NftRule => {
         const { tiers, profiles } = resolved[direction];
-        const layer = { name: direction, direction, family, denyAction: this.#config.denyAction };
+        const layer = { name: direction, direction, family, denyAction, logAllowed };
         const entry = this.#programs.acquire(layer, tiers, profiles);
         sections.push(entry);
         return { exprs: [...metaNfproto(family), goTo(entry)], comment: undefined, origin };

@@ -129,7 +129,8 @@ export const HOST_DISPATCH: Readonly<Record<HostStage, NftSet>> = Object.fromEnt
 
 export function hostLayer(stage: HostStage, family: Family, config: BaseConfig): Layer {
   const { direction } = HOST_STAGES[stage];
-  return { name: stageName(stage), direction, family, denyAction: denyActionOf(stage, config) };
+  const denyAction = denyActionOf(stage, config);
+  return { name: stageName(stage), direction, family, denyAction, logAllowed: false };
 }
 
 export function denyActionOf(stage: HostStage, { denyAction }: BaseConfig): DenyAction {

@@ -31,6 +31,8 @@ export interface Layer {
   readonly direction: Direction;
   readonly family: Family;
   readonly denyAction: DenyAction;
+  /** What is allowed is logged, whichever policy allows it. */
+  readonly logAllowed: boolean;
 }
 
 export interface LowerContext {
@@ -72,14 +74,17 @@ export interface LoweredPolicy extends LoweredChain {
 
 /**
  * A policy's chain is the same in all layers of a direction and family, but where denied packets cannot meet what is configured, as no
- * packet can be rejected after routing.
+ * packet can be rejected after routing, and where allowed packets are logged for the endpoint's sake.
  */
 export function policyLayer(
-  { direction, family, denyAction }: Layer,
+  { direction, family, denyAction, logAllowed }: Layer,
   context: LowerContext,
 ): string {
-  return `${direction}${family}${denyAction === context.denyAction ? '' : `-${denyAction}`}`;
+  const action = denyAction === context.denyAction ? '' : `-${denyAction}`;
+  return `${direction}${family}${action}${logAllowed ? LOGGED : ''}`;
 }
+
+const LOGGED = '-logged';
 
 export function lowerPolicyChain(
   policy: IrPolicy,
@@ -100,7 +105,7 @@ export function lowerPolicyChain(
     const lowered = lowerTests(effective.tests, policy.family, partsOf, rule.verdict === 'log');
     constants.push(...lowered.constants);
     const ending = ruleEnding(effective, counter, allow, layer.denyAction);
-    const isLogged = logAllowed && rule.verdict === 'allow';
+    const isLogged = (logAllowed || layer.logAllowed) && rule.verdict === 'allow';
     const subject = { ...ruleSubject(policy, rule), isLogged };
     return lowered.alternatives.map((exprs): NftRule => ({
       exprs: [...exprs, ...ending],
@@ -210,8 +215,8 @@ export function profileSectionName(layer: Layer, profiles: readonly string[]): s
 }
 
 /** `ingress4`: first part of every section of that layer and family. */
-function layerPrefix({ name, family }: Layer): string {
-  return `${name}${family}`;
+function layerPrefix({ name, family, logAllowed }: Layer): string {
+  return `${name}${family}${logAllowed ? LOGGED : ''}`;
 }
 
 /** `policies`: in the order of the section's; those without rules are left out by the caller. */

@@ -121,7 +121,7 @@ function absentParts(protocol: number): Partial<Packet> {
   };
 }
 
-/** Profiles of the namespaces and service accounts, some of them missing, and `custom`. */
+/** Profiles of the namespaces and service accounts, some of them missing, and `custom`; one may want what is allowed logged. */
 function arbitraryNamespaces(): Arbitrary<Profile[]> {
   const labels = fc.record({ env: fc.constantFrom(...LABEL_VALUES) }, { requiredKeys: [] });
   const namespaces = NAMESPACES.map((ns) => labels.map((own) => namespace(ns, own as Labels)));
@@ -137,8 +137,15 @@ function arbitraryNamespaces(): Arbitrary<Profile[]> {
     .map((parts): Profile => ({ kind: 'Profile', name: 'custom', ...parts }));
   return fc
     .tuple(...namespaces, ...accounts, custom)
-    .chain((profiles) => fc.tuple(fc.constant(profiles), fc.nat(profiles.length * 4)))
-    .map(([profiles, missing]) => profiles.filter((_, index) => index !== missing));
+    .chain((profiles) => {
+      const index = fc.nat(profiles.length * 4);
+      return fc.tuple(fc.constant(profiles), index, index);
+    })
+    .map(([profiles, missing, logged]) =>
+      profiles
+        .map((each, index) => (index === logged % 8 ? { ...each, logAllowed: true } : each))
+        .filter((_, index) => index !== missing),
+    );
 }
 
 function arbitraryWorkload(): Arbitrary<WorkloadEndpoint> {

@@ -11,7 +11,7 @@ export const NAME_LABEL = 'projectcalico.org/name';
 export const NAMESPACE_PREFIX = 'pcns.';
 export const SERVICE_ACCOUNT_PREFIX = 'pcsa.';
 
-/** On policies, profiles, namespaces and service accounts: `true` = what they allow is logged too. */
+/** `true` on a policy: what it allows is logged too. On a profile, namespace or service account: all that its workloads are allowed. */
 export const LOG_ALLOWED = 'picket/log-allowed';
 
 /** Value of the orchestrator label of pods. */

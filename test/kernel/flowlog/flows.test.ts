@@ -1,7 +1,7 @@
 /** Real packets that the kernel denies, to what `picket flows` says of them. */
 import type { FlowRecord } from '../../../agent/flowlog/record.ts';
 import { FlowBench } from '../../support/flow-bench.ts';
-import { globalPolicy } from '../../support/kernel-node.ts';
+import { globalPolicy, podObject } from '../../support/kernel-node.ts';
 import type { PodSpec } from '../../support/kernel-node.ts';
 import { kernelTest } from '../../support/needs.ts';
 
@@ -196,6 +196,39 @@ kernelTest(
         records.map(({ verdict }) => verdict),
         ['allow', 'deny'],
       );
+    });
+  },
+);
+
+kernelTest(
+  'in an annotated namespace whatever is allowed is logged, by whichever policy',
+  NEEDS,
+  async (t) => {
+    await FlowBench.with([WEB, DB], [], async (bench) => {
+      const write = (value: string): void => {
+        const annotations = { 'picket/log-allowed': value };
+        const metadata = { name: 'shop', annotations };
+        const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata };
+        bench.write('all.json', [namespace, ...[WEB, DB].map(podObject), DB_POLICY]);
+      };
+      write('true');
+      const agent = await bench.start();
+      t.true(await bench.send('web', to(80)));
+      const records = await bench.recorded(2);
+      t.deepEqual(
+        records.map(({ verdict, direction, policy }) => [verdict, direction, policy?.name]).sort(),
+        [
+          ['allow', 'egress', 'kns.shop'],
+          ['allow', 'ingress', 'db'],
+        ],
+      );
+      const lines = agent.log().length;
+      write('false');
+      await agent.logged(/^applied/, lines);
+      t.true(await bench.send('web', { ...to(80), sport: 40_002 }));
+      t.false(await bench.send('web', to(81)));
+      const all = await bench.recorded(3);
+      t.deepEqual(all.map(({ verdict }) => verdict).sort(), ['allow', 'allow', 'deny']);
     });
   },
 );
