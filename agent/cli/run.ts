@@ -28,7 +28,7 @@ import {
 } from './options.ts';
 import type { OutputFormat } from './options.ts';
 import { engineConfig } from './settings.ts';
-import { loadFollowSettings, openSources } from './sources.ts';
+import { KeptDirectory, loadFollowSettings, openSources } from './sources.ts';
 import type { FollowOptions } from './sources.ts';
 import { Served } from './serve.ts';
 import { lockNetns } from './lock.ts';
@@ -85,6 +85,7 @@ interface Service {
   readonly output: OutputFormat;
   readonly ring: FlowRing;
   readonly served: Served;
+  readonly directory: KeptDirectory;
   /** Aborts when the service is to end. */
   readonly stop: AbortSignal;
 }
@@ -117,6 +118,7 @@ async function run(options: FollowOptions): Promise<number> {
     output,
     ring,
     served,
+    directory: new KeptDirectory(),
     stop: signal,
   };
   try {
@@ -138,7 +140,7 @@ async function run(options: FollowOptions): Promise<number> {
 async function runConfigured(config: Config, service: Service): Promise<Config | undefined> {
   const { log, native, dataplane, supervised, reload, output, served, stop } = service;
   const { netns } = config;
-  const sources = openSources(config);
+  const sources = openSources(config, service.directory);
   const flows = openFlowLogs(config, engineConfig(config), service);
   const { engine } = flows;
   const gate = openGate(config, native, log);

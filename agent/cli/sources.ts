@@ -33,10 +33,23 @@ export function loadFollowSettings(options: SettingsOptions & KeyFlags): Config 
   return config;
 }
 
+/** The directory of a service: what it knows of last good versions outlives a change of the configuration. */
+export class KeptDirectory {
+  #path = '';
+  #source = new DirectorySource('');
+
+  /** The one before, while the path is the same. */
+  at(path: string): DirectorySource {
+    if (path !== this.#path) this.#source = new DirectorySource(path);
+    this.#path = path;
+    return this.#source;
+  }
+}
+
 /** In the order of their precedence. Throws CommandError where the kubeconfig cannot be used. */
-export function openSources(config: Config): Source[] {
+export function openSources(config: Config, directory: KeptDirectory): Source[] {
   const connection = connectionOf(config);
-  if (connection === undefined) return [new DirectorySource(config.manifests)];
+  if (connection === undefined) return [directory.at(config.manifests)];
   const access = new Access(() => connectionOf(config) ?? connection, process.env);
   const { manifests, node } = config;
   const kubernetes = new KubernetesSource({
@@ -46,7 +59,7 @@ export function openSources(config: Config): Source[] {
     limits: KUBE_LIMITS,
   });
   const isWanted = manifests !== DEFAULT_CONFIG.manifests || existsSync(manifests);
-  return manifests !== '' && isWanted ? [new DirectorySource(manifests), kubernetes] : [kubernetes];
+  return manifests !== '' && isWanted ? [directory.at(manifests), kubernetes] : [kubernetes];
 }
 
 /** Where objects of the Kubernetes API come from; `undefined` = no API server is configured. */

@@ -27,7 +27,10 @@ const RETRY_MS = 1000;
 /** Files read at the same time. */
 const PARALLEL_READS = 32;
 
-/** `*.yaml`, `*.yml` and `*.json` below a directory, or one file. One `load` or `watch` per object. */
+/**
+ * `*.yaml`, `*.yml` and `*.json` below a directory, or one file. One `load`, or one `watch` after the other: each begins with everything, and
+ * what earlier ones knew of last good versions stays known.
+ */
 export class DirectorySource implements Source {
   readonly name = 'disk';
   readonly #root: string;
@@ -57,6 +60,7 @@ export class DirectorySource implements Source {
    */
   async *watch(signal: AbortSignal): AsyncGenerator<Batch, void, void> {
     try {
+      this.#files.startOver();
       await this.#rescan();
       let isSynced = this.#isSynced;
       yield this.#batch();

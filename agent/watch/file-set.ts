@@ -67,6 +67,12 @@ export class FileSet {
     for (const key of entry.objects.keys()) this.#disown(key, file);
   }
 
+  /** For a listener that knows nothing yet: the next events are everything that is in force. */
+  startOver(): void {
+    this.#inForce.clear();
+    for (const key of this.#owners.keys()) this.#touched.add(key);
+  }
+
   /** Events since the last call. */
   takeEvents(): readonly RawEvent[] {
     const events: RawEvent[] = [];

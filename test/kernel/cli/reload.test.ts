@@ -24,6 +24,8 @@ interface Configured {
   readonly agent: RunningAgent;
   /** Replaces the file by rename. */
   readonly configure: (text: string, netns?: string) => void;
+  /** The one file of manifests. */
+  readonly manifests: string;
 }
 
 async function withAgent(
@@ -42,7 +44,7 @@ async function withAgent(
   const agent = startAgent(['-c', file, '-o', 'json'], {});
   try {
     await agent.logged(/^in sync/);
-    await use({ agent, configure });
+    await use({ agent, configure, manifests: join(folder, 'policies.yaml') });
     const ended = await agent.stop();
     if (ended.exitCode !== 0) throw new Error(`picket run: ${ended.stderr}`);
   } finally {
@@ -148,4 +150,17 @@ kernelTest(
         t.true((await bench.generation()) > generation);
       }),
     ),
+);
+
+kernelTest('what a broken file said stays in force over a reload', CAPS, (t) =>
+  Bench.with({}, (bench) =>
+    withAgent(bench.netns.path, async ({ agent, configure, manifests }) => {
+      writeFileSync(manifests, '{');
+      await agent.logged(/the last good version of this file stays in force/);
+      const from = agent.log().length;
+      configure('denyAction: Reject\n');
+      await agent.logged(/^in sync/, from);
+      t.deepEqual(await bench.policies(), ['first']);
+    }),
+  ),
 );

@@ -57,9 +57,9 @@ class Watching {
   readonly #batches: AsyncGenerator<Batch, void, void>;
   readonly #controller = new AbortController();
 
-  constructor(path: string) {
+  constructor(path: string, source = new DirectorySource(path)) {
     this.view = new View(path);
-    this.#batches = new DirectorySource(path).watch(this.#controller.signal);
+    this.#batches = source.watch(this.#controller.signal);
   }
 
   /** Takes batches until `isDone`; the timeout of ava is the limit. */
@@ -218,6 +218,30 @@ test('a file that turns invalid keeps its last good version', async (t) => {
   t.is(issues[0], 'DIR/a.yaml: error: the last good version of this file stays in force');
   await writeFile(join(dir, 'a.yaml'), tiers('b=1'));
   t.deepEqual((await watch.state('b=1')).issues, []);
+});
+
+test('another watch begins with everything, last good versions included, without what has gone', async (t) => {
+  const dir = directory(t);
+  const path = join(dir, 'a.yaml');
+  await writeFile(path, tiers('a', 'b'));
+  await writeFile(join(dir, 'b.yaml'), tiers('c'));
+  await writeFile(join(dir, 'c.yaml'), tiers('d'));
+  const source = new DirectorySource(dir);
+  const first = new Watching(dir, source);
+  await first.state('a=0 b=0 c=0 d=0');
+  await writeFile(path, 'apiVersion: [');
+  await first.until((view) => view.issues.length > 0);
+  await first.close();
+  await rm(join(dir, 'b.yaml'));
+  await writeFile(join(dir, 'c.yaml'), tiers('d=1'));
+  const second = new Watching(dir, source);
+  t.teardown(() => second.close());
+  const { state, issues, batches } = await second.until(() => true);
+  t.is(state, 'a=0 b=0 d=1');
+  t.is(issues[0], 'DIR/a.yaml: error: the last good version of this file stays in force');
+  t.is(batches, 1);
+  await writeFile(path, tiers('b=1'));
+  t.deepEqual((await second.state('b=1 d=1')).issues, []);
 });
 
 test('an emptied file removes its objects, a rewritten one does not', async (t) => {
