@@ -45,9 +45,9 @@ export interface Native {
   /**
    * Starts a thread that reads datagrams as fast as they come and hands them over in batches of at most 256 KiB. Datagrams whose
    * nlmsg_pid of the first message equals `ignorePortId` are dropped in C (0 = none). `callback(bytes, lost)`: whole datagrams,
-   * each well formed and padded to 4 bytes, concatenated; `lost` = how often the kernel or the bounded queue (64 MiB) overran, or
-   * a datagram was malformed, since the last call (then resync). A callback that throws is an uncaught exception. A reader alone
-   * does not keep the event loop alive. Returns 0, -EBUSY, -EBADF or -EINVAL.
+   * each well formed and padded to 4 bytes, concatenated; `lost` = how often the kernel's buffer overran or a datagram was
+   * malformed, since the last call (then resync). When 64 MiB wait to be handed over, the kernel's buffer takes what comes. A
+   * callback that throws is an uncaught exception. A reader alone does not keep the event loop alive. Returns 0, -EBUSY, -EBADF or -EINVAL.
    */
   startReader(
     handle: number,

@@ -2,7 +2,7 @@
  * See nlreader.h.
  *
  *   kernel --recv--> scratch --push--> [chunk][chunk][chunk] --nlr_take--> JS thread
- *                                       at most MAX_QUEUED bytes, else counted as lost
+ *                                       at most MAX_QUEUED bytes: then the kernel keeps it
  */
 #include "nlreader.h"
 
@@ -152,10 +152,23 @@ static int wait_ms(struct nlr_reader *reader) {
     return has_backlog ? REMIND_MS : -1;
 }
 
+static bool is_full(struct nlr_reader *reader) {
+    pthread_mutex_lock(&reader->lock);
+    bool full = reader->queued + CHUNK_CAP > MAX_QUEUED;
+    pthread_mutex_unlock(&reader->lock);
+    return full;
+}
+
 static void *run(void *data) {
     struct nlr_reader *reader = data;
     int ready = 1;
     while (ready >= 0 && !atomic_load(&reader->stopping)) {
+        if (is_full(reader)) {
+            /* The socket's own buffer holds as much again before anything is lost. */
+            tell(reader, 0);
+            ready = nls_wait(reader->wake_fd, POLLIN, reader->wake_fd, REMIND_MS);
+            continue;
+        }
         ssize_t got = nls_recv(reader->fd, reader->scratch, reader->scratch_cap);
         if (got >= 0) {
             keep(reader, (size_t)got);
