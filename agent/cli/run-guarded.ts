@@ -19,6 +19,9 @@ import { upstreamOf } from './sources.ts';
 /** Who governs is a file, and pods come and go a hundred times a second: it is written no more often than this, milliseconds. */
 const NOTE_PAUSE_MS = 5_000;
 
+/** Between two looks at whether the API server can still be reached, milliseconds. */
+const LOOK_PAUSE_MS = 10_000;
+
 /** How often a held agent says so, milliseconds. */
 const REPEAT_MS = 60_000;
 
@@ -63,9 +66,10 @@ export function guardAgent(
     hasKept = true;
   });
   logHeld(agent, log, () => (notedMs = -Infinity));
-  warnOfUpstream(agent, config, native, log);
+  const stopLooking = warnOfUpstream(agent, config, native, log);
   return {
     async close() {
+      stopLooking();
       gate.close();
       await keeper.close();
     },
@@ -97,11 +101,22 @@ function logHeld({ events }: Agent, log: Log, onHeld: () => void): void {
   });
 }
 
-/** Once per change of policies; what stands goes on, so there is time to mend it. */
-function warnOfUpstream({ engine, events }: Agent, config: Config, native: Native, log: Log): void {
+/**
+ * After policies have changed; what stands goes on, so there is time to mend it. Every object of the cluster is looked at for that, so
+ * it is done only where host endpoints make the agent's own traffic a matter of policy, and not after each of many changes. Returns
+ * what ends it.
+ */
+function warnOfUpstream(
+  { engine, events }: Agent,
+  config: Config,
+  native: Native,
+  log: Log,
+): () => void {
   const upstream = upstreamOf(config);
-  if (upstream === undefined) return;
+  if (upstream === undefined) return () => undefined;
   let version = -1;
+  let lookedMs = -Infinity;
+  let timer: NodeJS.Timeout | undefined;
   const look = async (): Promise<void> => {
     const { node, netns, interfacePrefixes } = config;
     const network = await readHostNetwork(native, netns);
@@ -119,8 +134,18 @@ function warnOfUpstream({ engine, events }: Agent, config: Config, native: Nativ
   };
   events.on('applied', ({ report }) => {
     const { policyVersion } = engine.store;
-    if (report.more || policyVersion === version) return;
+    if (report.more || policyVersion === version || engine.hostEndpoints().length === 0) return;
     version = policyVersion;
-    look().catch((error: unknown) => log.debug({ error: String(error) }, 'upstream not judged'));
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        lookedMs = performance.now();
+        look().catch((error: unknown) =>
+          log.debug({ error: String(error) }, 'upstream not judged'),
+        );
+      },
+      Math.max(0, lookedMs + LOOK_PAUSE_MS - performance.now()),
+    );
   });
+  return () => clearTimeout(timer);
 }
