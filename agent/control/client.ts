@@ -49,10 +49,15 @@ export async function* followAgent(
   signal: AbortSignal,
 ): AsyncGenerator {
   const response = await get(socketPath, path, query, 0);
-  const stop = (): void => void response.destroy();
+  const lines = createInterface({ input: response });
+  // A response that is destroyed without an error tells its reader nothing: the lines have to be ended too.
+  const stop = (): void => {
+    lines.close();
+    response.destroy();
+  };
   signal.addEventListener('abort', stop, { once: true });
   try {
-    for await (const line of createInterface({ input: response })) {
+    for await (const line of lines) {
       if (line !== '') yield parse(line);
     }
   } catch (error) {

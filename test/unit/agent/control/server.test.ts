@@ -255,6 +255,21 @@ test('closing ends endless answers', async (t) => {
   rmSync(folder, { recursive: true });
 });
 
+test('a reader that is stopped while it waits ends', (t) => {
+  const { routes, sinks } = follower();
+  return serving(routes, async (path) => {
+    const stop = new AbortController();
+    const lines = followAgent(path, '/v1/lines', {}, stop.signal);
+    const first = lines.next();
+    while (sinks.length < 1) await delay(5);
+    sinks[0]?.send({ n: 1 });
+    t.deepEqual((await first).value, { n: 1 });
+    const second = lines.next();
+    stop.abort();
+    t.true((await second).done);
+  });
+});
+
 test('nobody there, and somebody else there, are told apart', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'picket-control-'));
   const nobody = await t.throwsAsync(() => askAgent(join(folder, 'picket.sock'), '/v1/status'), {
