@@ -5,7 +5,8 @@ import { variableOf } from '../config/keys.ts';
 import { answer } from '../explain/answer.ts';
 import { answerToJson } from '../explain/json.ts';
 import { printAnswer } from '../explain/print.ts';
-import { readQuestion, SERVICE_FORMS } from '../explain/question.ts';
+import { readQuestion, readVia, SERVICE_FORMS } from '../explain/question.ts';
+import type { Question, Read } from '../explain/question.ts';
 import { readRecord } from '../explain/record-question.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { configOption, manifestsOption, netnsOption, outputOption } from './options.ts';
@@ -42,7 +43,7 @@ export function explainCommand(): Command {
       'after',
       `
 "host" is the node itself: that of --node, else that of the pod at the other end, else the only one. Packets come from
-port 40000 and are not part of a known connection. DST is where they arrive; where a Service's address or a node port
+port 40000 (those of a flow record from its port) and are not part of a known connection. DST is where they arrive; where a Service's address or a node port
 was replaced on the way, --via says what it was. @INTERFACE is the host's interface that they come in or leave by; without,
 it is taken from the addresses of HostEndpoints, and asked for where the answer depends on it. --live takes interfaces and
 addresses from this machine.
@@ -65,41 +66,56 @@ Exit codes: 0 allowed; 3 denied, for one IP family at least; 1 a name is unknown
         service: string | undefined,
         options: ExplainOptions,
       ) => {
-        process.exitCode = await explain(await wordsOf(src, dst, service), options);
+        process.exitCode = await explain(await questionOf(src, dst, service, options.via), options);
       },
     );
 }
 
-export interface ExplainOptions extends ConfiguredOptions, SceneFlags {
+/** Where the answer comes from, and how it is printed. */
+export interface SceneOptions extends ConfiguredOptions, SceneFlags {}
+
+interface ExplainOptions extends SceneOptions {
   readonly via: string | undefined;
 }
 
-export interface Words {
-  readonly src: string;
-  readonly dst: string;
-  readonly service: string | undefined;
-}
-
 /** Throws CommandError. */
-async function wordsOf(
+async function questionOf(
   src: string,
   dst: string | undefined,
   service: string | undefined,
-): Promise<Words> {
-  if (dst !== undefined) return { src, dst, service };
+  via: string | undefined,
+): Promise<Question> {
+  if (dst !== undefined) return questionOfWords(src, dst, service, via);
   if (src !== '-' && !src.startsWith('{')) {
     throw new CommandError(
       `to whom? For example: picket explain ${src} shop/db tcp/5432`,
       EXIT.usage,
     );
   }
-  const record = readRecord(src === '-' ? await text(process.stdin) : src);
-  if ('wrong' in record) throw new CommandError(record.wrong, EXIT.usage);
-  return record.value;
+  const question = usable(readRecord(src === '-' ? await text(process.stdin) : src));
+  return via === undefined ? question : { ...question, via: usable(readVia(via)) };
+}
+
+function questionOfWords(
+  src: string,
+  dst: string,
+  service: string | undefined,
+  via: string | undefined,
+): Question {
+  if (service !== undefined) return usable(readQuestion(src, dst, service, via));
+  const message =
+    `what does ${src} send to ${dst}? Policy is about protocols and ports, so say one after the names: ${SERVICE_FORMS}.\n` +
+    `For example: picket explain ${src} ${dst} tcp/80`;
+  throw new CommandError(message, EXIT.usage);
+}
+
+function usable<T>(read: Read<T>): T {
+  if ('wrong' in read) throw new CommandError(read.wrong, EXIT.usage);
+  return read.value;
 }
 
 /** Answers by what the running agent has unless files were named. Throws CommandError. */
-async function sceneFor(options: ExplainOptions): ReturnType<typeof loadScene> {
+async function sceneFor(options: SceneOptions): ReturnType<typeof loadScene> {
   const { manifests, config: file, netns, node, live = false } = options;
   if (manifests !== undefined || process.env[variableOf('manifests')] !== undefined) {
     return loadScene(options);
@@ -109,21 +125,10 @@ async function sceneFor(options: ExplainOptions): ReturnType<typeof loadScene> {
 }
 
 /** The answer is printed. Throws CommandError. */
-export async function explain(
-  { src, dst, service }: Words,
-  options: ExplainOptions,
-): Promise<number> {
-  if (service === undefined) {
-    const message =
-      `what does ${src} send to ${dst}? Policy is about protocols and ports, so say one after the names: ${SERVICE_FORMS}.\n` +
-      `For example: picket explain ${src} ${dst} tcp/80`;
-    throw new CommandError(message, EXIT.usage);
-  }
-  const question = readQuestion(src, dst, service, options.via);
-  if ('wrong' in question) throw new CommandError(question.wrong, EXIT.usage);
+export async function explain(question: Question, options: SceneOptions): Promise<number> {
   const { scene, issues } = await sceneFor(options);
   printIssues(issues, options.output);
-  const answered = answer(scene, question.value);
+  const answered = answer(scene, question);
   if ('wrong' in answered) throw new CommandError(answered.wrong);
   const { value } = answered;
   if (options.output === 'json') printJson({ ...answerToJson(scene, value), issues });

@@ -48,13 +48,8 @@ async function why(pod: string, options: ConfiguredOptions): Promise<number> {
       `no denied flow of ${pod} is known: none was logged since the agent started, or it was long ago`,
     );
   }
-  const words = readRecord(JSON.stringify(record));
-  if ('wrong' in words) throw new CommandError(words.wrong);
+  const question = readRecord(JSON.stringify(record));
+  if ('wrong' in question) throw new CommandError(question.wrong);
   if (options.output === 'text') printLine(`logged: ${printCompact(record)}\n`);
-  return explain(words.value, {
-    ...options,
-    manifests: undefined,
-    node: undefined,
-    via: undefined,
-  });
+  return explain(question.value, { ...options, manifests: undefined, node: undefined });
 }

@@ -109,7 +109,7 @@ function flowOf(
 }
 
 /** Without the workloads that have none of the addresses: they play no part, and the oracle looks at everything for every rule. */
-function narrow(scene: Scene, packets: readonly Packet[]): Scene {
+export function narrow(scene: Scene, packets: readonly Packet[]): Scene {
   const isNear = (own: Address): boolean =>
     packets.some(({ saddr, daddr }) => isSameAddress(own, saddr) || isSameAddress(own, daddr));
   const resources = scene.resources.filter(
@@ -129,8 +129,8 @@ function withoutIdle(stages: readonly JudgedStage[]): readonly JudgedStage[] {
 }
 
 function packetOf(saddr: Address, daddr: Address, header: ServiceHeader): Packet {
-  const sport = header.dport === undefined ? undefined : SOURCE_PORT;
-  return { family: saddr.family, saddr, daddr, sport, ...header };
+  const sport = header.sport ?? (header.dport === undefined ? undefined : SOURCE_PORT);
+  return { family: saddr.family, saddr, daddr, ...header, sport };
 }
 
 function noFamily({ service }: Question, source: Place, destination: Place): string {

@@ -27,6 +27,8 @@ export type Service = Readonly<Partial<Record<Family, ServiceHeader>>>;
 export interface ServiceHeader {
   /** IANA number. */
   readonly protocol: number;
+  /** `undefined` for protocols without ports, and where nobody says it: then any that is not well known. */
+  readonly sport?: number | undefined;
   /** `undefined` for protocols without ports. */
   readonly dport: number | undefined;
   readonly icmpType: number | undefined;
@@ -96,7 +98,8 @@ function readEnd(text: string): Read<EndWord> {
   return isPod && name === undefined ? { value: { kind: 'workload', id: text } } : wrong;
 }
 
-function readVia(text: string): Read<Via> {
+/** `--via`. */
+export function readVia(text: string): Read<Via> {
   const wrong = { wrong: `via: ${JSON.stringify(text)} is no destination: say ${VIA_FORMS}` };
   const [word = '', name, ...rest] = text.split('@');
   const whole = toAddress(word);

@@ -9,6 +9,7 @@ import { POLICY_SHORT_NAMES } from '../../compiler/model/policy.ts';
 import type { PolicyKind } from '../../compiler/model/policy.ts';
 import { parseRuleId } from '../../compiler/nft/rule-id.ts';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
+import { PROTOCOL_NAMES } from '../explain/protocols.ts';
 import type { End, EndKind, ServiceName } from './end-index.ts';
 import type { Flow } from './window.ts';
 
@@ -112,19 +113,9 @@ export interface RecordContext {
 /** NF_INET_*, linux/netfilter.h. */
 const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'];
 
-const PROTOCOLS: ReadonlyMap<number, string> = new Map([
-  [1, 'icmp'],
-  [6, 'tcp'],
-  [17, 'udp'],
-  [33, 'dccp'],
-  [58, 'icmpv6'],
-  [132, 'sctp'],
-  [136, 'udplite'],
-]);
-
 /** `tcp`, or the number as text. */
 export function protocolName(protocol: number): string {
-  return PROTOCOLS.get(protocol) ?? String(protocol);
+  return PROTOCOL_NAMES.get(protocol) ?? String(protocol);
 }
 
 const KIND_OF_SHORT_NAME: ReadonlyMap<string, PolicyKind> = new Map(
