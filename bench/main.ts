@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: the figures that the issues name, as ratios within one run, because machines are noisy. Prints a table and writes
- * bench/results.json. Needs the kernel and the nft program; works in network namespaces of its own. `npm run bench -- kube` (or `nft`)
+ * bench/results.json. Needs the kernel and the nft program; works in network namespaces of its own. `npm run bench -- kube` (or `nft`, `flows`)
  * measures only that part; the other's figures stay in the file.
  */
 import { readFile, writeFile } from 'node:fs/promises';
