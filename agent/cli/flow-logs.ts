@@ -85,7 +85,11 @@ function endpointAt(agent: Agent | undefined, ifname: string): WorkloadEndpoint 
 /** Beside the control socket, and named like it. */
 function ruleFile({ runDirectory, netns }: Config): string {
   const socket = controlSocketPath(runDirectory, netns);
-  mkdirSync(dirname(socket), { recursive: true, mode: 0o750 });
+  try {
+    mkdirSync(dirname(socket), { recursive: true, mode: 0o750 });
+  } catch {
+    // Told when the file is written: nothing that is enforced depends on it.
+  }
   return socket.replace(/\.sock$/, '.rules.json');
 }
 

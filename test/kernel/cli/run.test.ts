@@ -130,3 +130,16 @@ kernelTest('run: a restart with unchanged input sends nothing', CAPS, (t) =>
     await bench.untilPolicies('second');
   }),
 );
+
+kernelTest('directories that cannot be made keep nothing from being enforced', CAPS, (t) =>
+  Bench.with({ 'web.yaml': WEB, 'policy.yaml': policy('first') }, async (bench) => {
+    const agent = bench.start({
+      PICKET_RUN_DIRECTORY: '/dev/null/run',
+      PICKET_STATE_DIRECTORY: '/dev/null/state',
+    });
+    await agent.logged(/^in sync/);
+    await bench.untilPolicies('first');
+    const ended = await agent.stop();
+    t.is(ended.exitCode, 0, ended.stderr);
+  }),
+);
