@@ -6,8 +6,10 @@ import type { Resource } from '../../compiler/model/cluster.ts';
 import type { Config } from '../config/keys.ts';
 import { DESIRED_PATH } from '../control/routes.ts';
 import { compareWorlds } from '../diff/compare.ts';
+import type { Comparison } from '../diff/compare.ts';
 import { CompiledWorld } from '../diff/compiled-world.ts';
 import { groupChanges } from '../diff/groups.ts';
+import { compareHosts } from '../diff/host-compare.ts';
 import { oracleJudge } from '../diff/oracle-judge.ts';
 import { printComparison } from '../diff/print.ts';
 import {
@@ -21,6 +23,7 @@ import type { TableObject } from '../diff/table-diff.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { readHostNetwork } from '../endpoints/host-network.ts';
 import { sceneOf } from '../explain/scene.ts';
+import type { Scene } from '../explain/scene.ts';
 import { loadNative } from '../native/native.ts';
 import { objectKey } from '../watch/source.ts';
 import { askRows } from './ask.ts';
@@ -65,8 +68,9 @@ export function diffCommand(): Command {
     .addHelpText(
       'after',
       `
-Pairs of workloads, and of a workload and addresses outside, are compared; host endpoints are not. Endpoints that rules cannot
-tell apart are compared once. Ports, protocols and ICMP types are those that rules of either side name, and their neighbours.
+Pairs of workloads, of a workload and addresses outside, and what host endpoints judge: who reaches the host, whom it reaches, what it
+forwards, by which interface. Ends that rules cannot tell apart are compared once. Ports, protocols and ICMP types are those that rules
+of either side name, and their neighbours. Of this node the interfaces are known; of others those that their host endpoints name.
 
 Examples:
   picket diff
@@ -135,25 +139,34 @@ async function diffWorlds(options: DiffOptions): Promise<number> {
   const own: Keyed = engine.store.resources();
   const after = options.add ? added(before, own) : own;
   warnOfNobody(after, options);
-  warnOfHosts([...before, ...after], options);
-  const scenes = [before, after].map((resources) =>
+  const scene = (resources: Keyed): Scene =>
     sceneOf(storeOf(resources, running.objects, engine.store), {
       config: running.oracle,
       node: undefined,
-    }),
-  );
-  const [was, is] = scenes;
-  if (was === undefined || is === undefined) throw new Error('two worlds make two scenes');
-  const comparison = compareWorlds(
-    new CompiledWorld(before),
-    new CompiledWorld(after),
-    oracleJudge(was, is),
-  );
+      live: { node: running.node, interfaces: running.interfaces },
+    });
+  const comparison = compareAll(before, after, scene);
   const groups = groupChanges(comparison.changes);
-  const { changes: _, ...rest } = comparison;
+  const { changes: _, all: __, ...rest } = comparison;
   if (options.output === 'json') printJson({ ...rest, groups, issues });
   else for (const line of printComparison(comparison, groups)) printLine(line);
   return groups.length === 0 ? EXIT.good : EXIT.denied;
+}
+
+/** Workloads, then hosts. */
+function compareAll(before: Keyed, after: Keyed, sceneOfWorld: (of: Keyed) => Scene): Comparison {
+  const compiled = { before: new CompiledWorld(before), after: new CompiledWorld(after) };
+  const scenes = { before: sceneOfWorld(before), after: sceneOfWorld(after) };
+  const judge = oracleJudge(scenes.before, scenes.after);
+  const workloads = compareWorlds(compiled.before, compiled.after, judge);
+  const hosts = compareHosts(compiled, scenes, workloads.all);
+  return {
+    ...workloads,
+    changes: [...workloads.changes, ...hosts.changes],
+    pairs: workloads.pairs + hosts.pairs,
+    compared: workloads.compared + hosts.compared,
+    isComplete: workloads.isComplete && hosts.isComplete,
+  };
 }
 
 /** Keys of the running agent begin with their source. */
@@ -166,13 +179,6 @@ function warnOfNobody(after: Keyed, { add, output }: DiffOptions): void {
   if (add || output === 'json' || after.some(([, { kind }]) => kind === 'WorkloadEndpoint')) return;
   process.stderr.write(
     'warning: the manifests have no pods at all: --add compares what they would do to those that run\n',
-  );
-}
-
-function warnOfHosts(all: Keyed, { output }: DiffOptions): void {
-  if (output === 'json' || !all.some(([, { kind }]) => kind === 'HostEndpoint')) return;
-  process.stderr.write(
-    'warning: there are host endpoints; what changes for hosts is not compared, only what their labels change for workloads\n',
   );
 }
 

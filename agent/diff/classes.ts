@@ -16,10 +16,12 @@ export interface Workload {
 }
 
 export interface EndClass {
-  readonly kind: 'workload' | 'outside';
-  /** Workloads of this class; empty for addresses outside. */
+  readonly kind: 'workload' | 'outside' | 'host';
+  /** The node, of a host. */
+  readonly host?: string;
+  /** Workloads of this class; empty for others. */
   readonly members: readonly Workload[];
-  /** Addresses of the first two members, or the one outside. */
+  /** Of the first two members, or two outside where the class has two, or the one of a host. */
   readonly addresses: readonly Partial<Record<Family, Address>>[];
 }
 
@@ -32,7 +34,7 @@ export interface Classes {
 }
 
 /** Somewhere on the internet: the documentation's networks. */
-const OUTSIDE = ['203.0.113.77', '2001:db8:77::77'];
+const OUTSIDE = ['203.0.113.77', '198.51.100.77', '2001:db8:77::77', '2001:db8:78::77'];
 
 /** Addresses outside that are looked at. */
 const MAX_OUTSIDE = 20_000;
@@ -112,8 +114,11 @@ function outsideClasses(before: CompiledWorld, after: CompiledWorld): EndClass[]
   for (const address of candidates(see.ranges())) {
     if (owned.has(keyOf(address))) continue;
     const key = see.signatureOf(address);
-    if (classes.has(key)) continue;
-    classes.set(key, { kind: 'outside', members: [], addresses: [byFamily([address])] });
+    const [first, second] = classes.get(key)?.addresses ?? [];
+    if (second !== undefined || first?.[address.family]?.value === address.value) continue;
+    const own = byFamily([address]);
+    const addresses = first === undefined ? [own] : [first, own];
+    classes.set(key, { kind: 'outside', members: [], addresses });
   }
   return [...classes.values()];
 }
@@ -131,8 +136,8 @@ function candidates(ranges: readonly AddressRange[]): readonly Address[] {
   return found;
 }
 
-/** How rules of both worlds see an address. */
-class Sight {
+/** How rules of both worlds see an address: made once every program is known. */
+export class Sight {
   readonly #worlds: readonly CompiledWorld[];
   readonly #ruleRanges: readonly AddressRange[];
 
@@ -174,7 +179,7 @@ function keyOf({ family, value }: Address): string {
 }
 
 /** The first of each family. */
-function byFamily(addresses: readonly Address[]): Partial<Record<Family, Address>> {
+export function byFamily(addresses: readonly Address[]): Partial<Record<Family, Address>> {
   const found: Partial<Record<Family, Address>> = {};
   for (const address of addresses) found[address.family] ??= address;
   return found;

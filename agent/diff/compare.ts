@@ -7,7 +7,7 @@ import type { Packet } from '../../compiler/model/packet.ts';
 import { classesOf } from './classes.ts';
 import type { Classes, EndClass } from './classes.ts';
 import type { CompiledWorld } from './compiled-world.ts';
-import type { Program } from './compiled-world.ts';
+import type { Program } from './program.ts';
 import { headersFor } from './probes.ts';
 
 /** `undefined` = the judge sees no change in this packet. */
@@ -21,6 +21,18 @@ export interface Confirmed {
   readonly byAfter: string;
 }
 
+/** Where host policy sees a packet. */
+export interface ChangeWay {
+  readonly node: string;
+  /** No other node has to be told from it. */
+  readonly isOnly: boolean;
+  /** `in by eth0`. */
+  readonly text: string;
+  /** The first interface of each side, where it has a name. */
+  readonly inBy?: string;
+  readonly outBy?: string;
+}
+
 export interface Change extends Confirmed {
   readonly from: EndClass;
   readonly to: EndClass;
@@ -28,9 +40,11 @@ export interface Change extends Confirmed {
   readonly example: Packet;
   /** All packets that change alike, as far as the compiled programs say, the example among them. */
   readonly packets: readonly Packet[];
+  /** Of changes at host endpoints. */
+  readonly way?: ChangeWay;
 }
 
-export interface Comparison extends Omit<Classes, 'all'> {
+export interface Comparison extends Classes {
   readonly changes: readonly Change[];
   /** Pairs of classes, and how many of them had to be looked at. */
   readonly pairs: number;
@@ -50,12 +64,12 @@ export function compareWorlds(
   after: CompiledWorld,
   judge: Judge,
 ): Comparison {
-  const { all, ...rest } = classesOf(before, after);
+  const found = classesOf(before, after);
   const comparing = new Comparing(before, after, judge);
-  const classes = all.map((end) => ({ end, views: comparing.viewsOf(end) }));
+  const classes = found.all.map((end) => ({ end, views: comparing.viewsOf(end) }));
   for (const from of classes) for (const to of classes) comparing.look(from, to);
   const { changes, compared, isComplete } = comparing;
-  return { ...rest, changes, pairs: classes.length ** 2, compared, isComplete };
+  return { ...found, changes, pairs: classes.length ** 2, compared, isComplete };
 }
 
 /** A direction of a workload in one family, in both worlds. */

@@ -1,5 +1,5 @@
 /**
- * A world compiled for every workload that it has, so that many packets can be judged quickly. Comes in: resources. Goes out: programs that
+ * A world compiled for every workload and host endpoint that it has, so that many packets can be judged quickly. Comes in: resources. Goes out: programs that
  * compare as text, verdicts, and who is in which set. The same calculation and IR as the agent's; the oracle is not asked here.
  */
 import { Calc } from '../../compiler/calc/calc.ts';
@@ -10,7 +10,7 @@ import type {
   ResolvedPolicy,
 } from '../../compiler/calc/resolved.ts';
 import { evalProgram } from '../../compiler/ir/eval.ts';
-import type { MemberOf } from '../../compiler/ir/eval.ts';
+import type { IrDecision, MemberOf } from '../../compiler/ir/eval.ts';
 import type { IrPolicy, IrProgram } from '../../compiler/ir/ir.ts';
 import { printProgram } from '../../compiler/ir/print.ts';
 import { lowerProgram } from '../../compiler/ir/program.ts';
@@ -19,16 +19,12 @@ import { isHostCidr, lastAddress } from '../../compiler/model/ip.ts';
 import type { Address, Family } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import type { Direction } from '../../compiler/model/policy.ts';
+import { hostPrograms } from './host-programs.ts';
+import type { HostPrograms } from './host-programs.ts';
+import type { Program } from './program.ts';
 
-/** No node can be called so: on it, every workload is local. */
+/** No node can be called so: on it, every workload and host endpoint is local. */
 const EVERYWHERE = '*';
-
-/** A program with its text, equal texts mean equal programs, and the sets that it asks. */
-export interface Program {
-  readonly ir: IrProgram;
-  readonly text: string;
-  readonly sets: ReadonlySet<string>;
-}
 
 /** Inclusive. */
 export interface AddressRange {
@@ -48,6 +44,8 @@ export class CompiledWorld {
   readonly endpoints: ReadonlyMap<string, ResolvedEndpoint>;
   /** As they are, with their nodes. */
   readonly workloads: ReadonlyMap<string, WorkloadEndpoint>;
+  /** By name. */
+  readonly hosts: ReadonlyMap<string, HostPrograms>;
   readonly #policies: ReadonlyMap<string, ResolvedPolicy>;
   /** By set id, then by family. */
   readonly #sets = new Map<string, Readonly<Record<Family, SetIndex>>>();
@@ -66,18 +64,29 @@ export class CompiledWorld {
     for (const [key, resource] of resources) {
       const isWorkload = resource.kind === 'WorkloadEndpoint';
       if (isWorkload && !workloads.has(resource.id)) workloads.set(resource.id, resource);
-      calc.put(key, isWorkload ? { ...resource, node: EVERYWHERE } : resource);
+      const isPlaced = isWorkload || resource.kind === 'HostEndpoint';
+      calc.put(key, isPlaced ? { ...resource, node: EVERYWHERE } : resource);
     }
-    const { endpoints, policies, sets } = calc.flush();
+    const { endpoints, hostEndpoints, policies, sets } = calc.flush();
     this.endpoints = new Map([...endpoints].flatMap(([id, each]) => (each ? [[id, each]] : [])));
     this.#policies = new Map([...policies].flatMap(([id, each]) => (each ? [[id, each]] : [])));
     this.workloads = workloads;
     for (const [id, delta] of sets) if (delta !== undefined) this.#index(id, delta.added);
+    this.hosts = new Map(
+      [...hostEndpoints].flatMap(([name, host]) =>
+        host === undefined
+          ? []
+          : [[name, hostPrograms(host, (...of) => this.#programFor(...of))] as const],
+      ),
+    );
   }
 
   /** The program of a workload's direction; one value for all that have the same. */
   programOf(endpoint: ResolvedEndpoint, direction: Direction, family: Family): Program {
-    const resolved: ResolvedDirection = endpoint[direction];
+    return this.#programFor(endpoint[direction], direction, family);
+  }
+
+  #programFor(resolved: ResolvedDirection, direction: Direction, family: Family): Program {
     const key = `${direction}${family} ${JSON.stringify(resolved)}`;
     const known = this.#programs.get(key);
     if (known !== undefined) return known;
@@ -88,7 +97,11 @@ export class CompiledWorld {
   }
 
   allows(program: Program, packet: Packet): boolean {
-    return evalProgram(program.ir, packet, this.#memberOf[packet.family]).verdict === 'allow';
+    return this.decide(program, packet).verdict === 'allow';
+  }
+
+  decide(program: Program, packet: Packet): IrDecision {
+    return evalProgram(program.ir, packet, this.#memberOf[packet.family]);
   }
 
   /** Same members, or no such set in both. */

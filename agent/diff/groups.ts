@@ -3,6 +3,7 @@
  * Goes out: groups, the largest first, as plain data.
  */
 import { printAddress } from '../../compiler/model/ip.ts';
+import type { Address } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { compareUtf8 } from '../../compiler/model/text-order.ts';
 import { protocolName } from '../flowlog/record.ts';
@@ -15,6 +16,8 @@ export interface EndGroup {
   readonly workloads: number;
   /** Addresses that are no workload's, one for each way in which rules see them. */
   readonly outside: readonly string[];
+  /** Nodes, with one address for each way in which rules see them. */
+  readonly hosts: readonly string[];
 }
 
 export interface ChangeGroup {
@@ -22,6 +25,8 @@ export interface ChangeGroup {
   readonly after: 'allow' | 'deny';
   readonly from: EndGroup;
   readonly to: EndGroup;
+  /** Host endpoints: `node a, in by eth0`. */
+  readonly way?: string;
   /** `tcp/80`; the first of them, `total` says how many were found. */
   readonly packets: { readonly total: number; readonly first: readonly string[] };
   /** The arguments of picket explain for one packet that the oracle has confirmed. */
@@ -79,18 +84,19 @@ function merge(all: readonly Gathered[], keyOf: (one: Gathered) => string): read
 }
 
 /** Equal for changes of the same packets in the same direction, for the same reasons. */
-function alike({ before, byBefore, byAfter, packets }: Change): string {
-  return JSON.stringify([before, byBefore, byAfter, packetsOf(packets)]);
+function alike({ before, byBefore, byAfter, packets, way }: Change): string {
+  return JSON.stringify([before, byBefore, byAfter, packetsOf(packets), way]);
 }
 
 function toGroup({ change, froms, tos }: Gathered): ChangeGroup {
-  const { before, after, example, byBefore, byAfter } = change;
+  const { before, after, example, byBefore, byAfter, way } = change;
   const texts = packetsOf(change.packets);
   return {
     before,
     after,
     from: endGroup(froms),
     to: endGroup(tos),
+    ...(way === undefined ? {} : { way: `node ${way.node}, ${way.text}` }),
     packets: { total: texts.length, first: texts.slice(0, MAX_PACKETS) },
     example: exampleOf(change, example),
     byBefore,
@@ -100,13 +106,19 @@ function toGroup({ change, froms, tos }: Gathered): ChangeGroup {
 
 function endGroup(ends: ReadonlySet<EndClass>): EndGroup {
   const names = [...ends].flatMap(({ members }) => members.map(({ id }) => id)).sort(compareUtf8);
-  const outside = [...ends]
-    .filter(({ kind }) => kind === 'outside')
-    .flatMap(({ addresses: [first] }) => Object.values(first ?? {}).map(printAddress));
+  const addressesOf = (kind: EndClass['kind']): readonly string[] =>
+    [...ends]
+      .filter((end) => end.kind === kind)
+      .flatMap(({ addresses: [first], host }) =>
+        Object.values(first ?? {}).map(
+          (each) => `${host === undefined ? '' : `${host} `}${printAddress(each)}`,
+        ),
+      );
   return {
     names: names.slice(0, MAX_NAMES),
     workloads: names.length,
-    outside: outside.slice(0, MAX_NAMES),
+    outside: addressesOf('outside').slice(0, MAX_NAMES),
+    hosts: addressesOf('host').slice(0, MAX_NAMES),
   };
 }
 
@@ -114,8 +126,8 @@ function sizeOf({ from, to }: ChangeGroup): number {
   return countEnds(from) * countEnds(to);
 }
 
-function countEnds({ workloads, outside }: EndGroup): number {
-  return workloads + outside.length;
+function countEnds({ workloads, outside, hosts }: EndGroup): number {
+  return workloads + outside.length + hosts.length;
 }
 
 function packetsOf(packets: readonly Packet[]): readonly string[] {
@@ -133,8 +145,22 @@ export function printService({ protocol, dport, sport, icmpType, icmpCode }: Pac
 
 const USUAL_SPORT = 40_000;
 
-function exampleOf({ from, to }: Change, packet: Packet): string {
-  const source = from.members[0]?.id ?? printAddress(packet.saddr);
-  const destination = to.members[from === to ? 1 : 0]?.id ?? printAddress(packet.daddr);
-  return `${source} ${destination} ${printService(packet)}`;
+function exampleOf({ from, to, way }: Change, packet: Packet): string {
+  const sender = from.members[0];
+  const receiver = to.members[from === to ? 1 : 0];
+  // An interface is said with the address that is beyond it, else with the host.
+  const said = (end: EndClass, own: string | undefined, other: string | undefined): string => {
+    const isBeyond = end.kind === 'outside';
+    const isOtherBeyond = (end === from ? to : from).kind === 'outside';
+    const name = isBeyond ? own : isOtherBeyond ? undefined : other;
+    return name === undefined ? '' : `@${name}`;
+  };
+  const source = sender?.id ?? `${word(from, packet.saddr)}${said(from, way?.inBy, way?.outBy)}`;
+  const destination = receiver?.id ?? `${word(to, packet.daddr)}${said(to, way?.outBy, way?.inBy)}`;
+  const node = way === undefined || way.isOnly ? '' : ` --node ${way.node}`;
+  return `${source} ${destination} ${printService(packet)}${node}`;
+}
+
+function word({ kind }: EndClass, address: Address): string {
+  return kind === 'host' ? 'host' : printAddress(address);
 }

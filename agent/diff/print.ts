@@ -32,26 +32,28 @@ export function printComparison(
 }
 
 function printGroup(group: ChangeGroup): readonly string[] {
-  const { before, after, from, to, packets, example, byBefore, byAfter } = group;
+  const { before, after, from, to, way, packets, example, byBefore, byAfter } = group;
   const more = packets.total > packets.first.length ? `, … (${packets.total} in all)` : '';
   return [
     '',
     `${WORDS[before]} -> ${WORDS[after]}: ${packets.first.join(', ')}${more}`,
     `  from    ${printEnd(from)}`,
     `  to      ${printEnd(to)}`,
+    ...(way === undefined ? [] : [`  at      ${way}`]),
     `  before  ${WORDS[before]} by ${byBefore}`,
     `  after   ${WORDS[after]} by ${byAfter}`,
     `  see     picket explain ${example}`,
   ];
 }
 
-function printEnd({ names: known, workloads, outside }: EndGroup): string {
+function printEnd({ names: known, workloads, outside, hosts }: EndGroup): string {
   const parts: string[] = [];
   if (workloads > 0) {
     const more = workloads > known.length ? `, … (${workloads} pods)` : '';
     parts.push(`${known.join(', ')}${more}`);
   }
   if (outside.length > 0) parts.push(`outside, like ${outside.join(', ')}`);
+  if (hosts.length > 0) parts.push(`host ${hosts.join(', ')}`);
   return parts.join('; and ');
 }
 

@@ -2,7 +2,7 @@
  * Packets on which programs may differ: every protocol, port and ICMP type that a rule names, and their neighbours on both sides of each
  * boundary. Comes in: programs; goes out: headers without addresses.
  */
-import type { Program } from './compiled-world.ts';
+import type { Program } from './program.ts';
 import { testsOf } from './compiled-world.ts';
 import { ICMP_PROTOCOL } from '../../compiler/model/packet.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
