@@ -51,7 +51,10 @@ export function flowsCommand(): Command {
         `the newest n; default ${DEFAULT_LAST.once}, with --follow ${DEFAULT_LAST.follow}, with --since all`,
       ).argParser(readCount),
     )
-    .option('--pod <name>', 'at either end: NAMESPACE/POD, or a name')
+    .option(
+      '--pod <name>',
+      'at either end: NAMESPACE/POD, a name, or host; or the host endpoint that judged',
+    )
     .option('--from <end>', 'source: NAMESPACE/POD, a name, an address or a prefix')
     .option('--to <end>', 'destination: the same')
     .option('--namespace <name>', 'at either end')

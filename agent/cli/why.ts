@@ -14,12 +14,12 @@ import { loadSettings } from './settings.ts';
 
 export function whyCommand(): Command {
   return new Command('why')
-    .summary('explain the newest denied flow of a pod')
+    .summary('explain the newest denied flow of a pod or of the host')
     .description(
       'Takes the newest denied flow that the running agent has logged for the pod, at either end, and explains it as\n' +
         'picket explain does: by the policies that are in force now.',
     )
-    .argument('<pod>', 'NAMESPACE/POD, or the name of any end that flows name')
+    .argument('<pod>', 'NAMESPACE/POD, the name of any end that flows name, or host')
     .addOption(configOption())
     .addOption(netnsOption())
     .addOption(outputOption())
@@ -29,7 +29,8 @@ export function whyCommand(): Command {
 Exit codes: 3 it is denied still; 0 it is allowed by now; 1 no denied flow is known, or no agent is running; 2 usage.
 
 Example:
-  picket why shop/web`,
+  picket why shop/web
+  picket why host`,
     )
     .action(async (pod: string, options: ConfiguredOptions) => {
       process.exitCode = await why(pod, options);

@@ -5,7 +5,7 @@ import type { FlowRecord, RecordEnd, RecordPolicy } from './record.ts';
 
 /** As typed; every one that is there has to hold. */
 export interface FlowFilter {
-  /** `NS/POD` or a name, at either end. */
+  /** `NS/POD` or a name, at either end; a host endpoint that judged; `host`. */
   readonly pod?: string | undefined;
   /** `NS/POD`, name, address or prefix. */
   readonly from?: string | undefined;
@@ -56,7 +56,7 @@ export function readFilter(
 function testOf(name: (typeof FILTER_NAMES)[number], word: string): Test {
   switch (name) {
     case 'pod':
-      return ({ src, dst }) => isNamed(src, word) || isNamed(dst, word);
+      return (record) => isAnyEnd(record, word);
     case 'from':
       return ({ src }) => isEnd(src, word);
     case 'to':
@@ -73,6 +73,20 @@ function testOf(name: (typeof FILTER_NAMES)[number], word: string): Test {
       return ({ proto }) => proto === word.toLowerCase();
   }
 }
+
+/** `host`: the node itself, as an end or by one of its host endpoints. */
+function isAnyEnd({ src, dst, hook = '', hostEndpoint }: FlowRecord, word: string): boolean {
+  const isOfHost = hostEndpoint !== undefined || HOST_HOOKS.includes(hook);
+  return (
+    isNamed(src, word) ||
+    isNamed(dst, word) ||
+    hostEndpoint?.name === word ||
+    (word === 'host' && isOfHost)
+  );
+}
+
+/** Where packets to and of the host itself pass. */
+const HOST_HOOKS: readonly string[] = ['input', 'output', 'postrouting'];
 
 function isNamed({ namespace, name }: RecordEnd, word: string): boolean {
   return name !== undefined && (name === word || `${namespace ?? ''}/${name}` === word);

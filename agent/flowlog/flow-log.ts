@@ -5,6 +5,9 @@
  *   NflogReader -> FlowWindow --(flush)--> join with RuleBook, EndIndex, Suppression, staged -> FlowRing, outputs
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { stageOf } from '../../compiler/calc/tiers.ts';
+import type { PolicyStage } from '../../compiler/calc/resolved.ts';
+import type { HostEndpoint } from '../../compiler/model/cluster.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { policyId } from '../../compiler/model/policy.ts';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
@@ -21,7 +24,9 @@ import { InterfaceNames } from './interfaces.ts';
 import type { End } from './end-index.ts';
 import { NflogReader } from './nflog-reader.ts';
 import type { FlowOutput } from './output.ts';
-import { toRecord } from './record.ts';
+import { judgedStage } from './judged-host.ts';
+import type { JudgedHost } from './judged-host.ts';
+import { hookName, toRecord } from './record.ts';
 import type { FlowRecord, RecordStaged } from './record.ts';
 import type { FlowRing } from './ring.ts';
 import { RuleBook } from './rule-book.ts';
@@ -46,6 +51,8 @@ export interface FlowLogParts {
   readonly endpointAt: (
     ifname: string,
   ) => { readonly namespace: string; readonly name: string } | undefined;
+  /** Whose policies govern an interface of the host itself. */
+  readonly hostEndpointAt: (ifname: string) => HostEndpoint | undefined;
   /** Everything that there is now, for what staged policies would do. */
   readonly scene: () => Scene;
   readonly log: Log;
@@ -69,8 +76,8 @@ export interface FlowLogCounts {
 
 const MAX_FLOWS = 100_000;
 const COPY_RANGE_BYTES = 128;
-/** Policies whose tier is remembered. */
-const MAX_TIERS = 100_000;
+/** Policies whose place is remembered. */
+const MAX_PLACES = 100_000;
 const RULE_LIMITS = { retentionMs: 3_600_000, maxRetired: 20_000 };
 /** Waiting times between attempts to read the log group. */
 const RETRY_MS = [1_000, 5_000, 30_000];
@@ -86,7 +93,7 @@ export class FlowLog {
   readonly #window = new FlowWindow(MAX_FLOWS);
   readonly #rules = new RuleBook(RULE_LIMITS);
   readonly #ends = new EndIndex();
-  readonly #tiers = new Map<string, string>();
+  readonly #places = new Map<string, PolicyPlace>();
   readonly #suppression = new Suppression();
   readonly #interfaces: InterfaceNames;
   readonly #stop = new AbortController();
@@ -130,15 +137,15 @@ export class FlowLog {
     if (change.op !== 'put' || change.resource.kind !== 'Policy') return;
     const { staged, tier } = change.resource;
     if (staged) this.#stagedKeys.add(change.key);
-    this.#noteTier(policyId(change.resource), tier);
+    this.#notePlace(policyId(change.resource), { tier, stage: stageOf(change.resource) });
   }
 
-  /** Tiers of policies that are gone are remembered for late records. */
-  #noteTier(policy: string, tier: string): void {
-    this.#tiers.delete(policy);
-    this.#tiers.set(policy, tier);
-    const [oldest] = this.#tiers.keys();
-    if (this.#tiers.size > MAX_TIERS && oldest !== undefined) this.#tiers.delete(oldest);
+  /** Places of policies that are gone are remembered for late records. */
+  #notePlace(policy: string, place: PolicyPlace): void {
+    this.#places.delete(policy);
+    this.#places.set(policy, place);
+    const [oldest] = this.#places.keys();
+    if (this.#places.size > MAX_PLACES && oldest !== undefined) this.#places.delete(oldest);
   }
 
   /** Rules that the kernel has from now on, and those that it no longer has (`undefined`). */
@@ -252,21 +259,30 @@ export class FlowLog {
     const counter = meaning?.counter ?? '';
     const ends = this.#ends;
     const input = this.#interfaces.nameOf(flow.inputIndex);
+    const output = this.#interfaces.nameOf(flow.outputIndex);
     const isSpoofed =
       meaning?.cause.kind === 'implicit' && meaning.cause.reason === 'anti-spoofing';
-    const from = isSpoofed ? this.#endAt(input) : this.#endOf(source, lastMs);
-    const to = this.#endOf(destination, lastMs, from.namespace);
+    const sender = isSpoofed ? this.#endAt(input) : this.#endOf(source, lastMs);
+    const receiver = this.#endOf(destination, lastMs, sender.namespace);
+    const place =
+      meaning?.cause.kind === 'rule' ? this.#places.get(meaning.cause.policy) : undefined;
+    const hook = hookName(flow);
+    const judged = { hook, policyStage: place?.stage, input, output };
+    const host = meaning && this.#judgedHost(meaning, judged, sender, receiver);
+    const from = isSentByHost(hook) ? this.#hostEnd(sender, host) : sender;
+    const to = hook === 'input' ? this.#hostEnd(receiver, host) : receiver;
     const hasService = destination !== undefined && protocol !== undefined && dport !== undefined;
     const record = toRecord(flow, {
       node,
       nowMs: now(),
       input,
-      output: this.#interfaces.nameOf(flow.outputIndex),
+      output,
       source: from,
       destination: to,
       service: hasService ? ends.serviceOf(destination, protocol, dport) : undefined,
       meaning,
-      tier: meaning?.cause.kind === 'rule' ? this.#tiers.get(meaning.cause.policy) : undefined,
+      tier: place?.tier,
+      host,
       staged: this.#stagedOf(flow, meaning, budget),
       suppressed: suppressed.get(counter) ?? 0,
     });
@@ -276,6 +292,31 @@ export class FlowLog {
 
   #endOf(address: Address | undefined, atMs: number, nearNamespace?: string): End {
     return address === undefined ? NOBODY : this.#ends.endOf(address, atMs, nearNamespace);
+  }
+
+  #judgedHost(
+    meaning: RuleMeaning,
+    { hook, policyStage, input, output }: JudgedWay,
+    sender: End,
+    receiver: End,
+  ): JudgedHost | undefined {
+    const { direction } = meaning;
+    const ifname = direction === 'ingress' ? input : output;
+    const endpoint = ifname === undefined ? undefined : this.#parts.hostEndpointAt(ifname);
+    if (endpoint === undefined) return undefined;
+    const judged = isWorkload(direction === 'ingress' ? receiver : sender);
+    const stage = judgedStage({ meaning, hook, policyStage, isWorkload: judged });
+    return stage && { endpoint, stage };
+  }
+
+  /** The host itself: by the endpoint that was judged, else by whoever has the address, else this node. */
+  #hostEnd(found: End, host: JudgedHost | undefined): End {
+    if (host !== undefined) {
+      const { name, labels } = host.endpoint;
+      return { kind: 'host-endpoint', namespace: undefined, name, labels };
+    }
+    if (found.kind !== 'external') return found;
+    return { kind: 'node', namespace: undefined, name: this.#parts.node, labels: {} };
   }
 
   /** A forged address says nothing of who sent it. */
@@ -305,6 +346,27 @@ export class FlowLog {
       this.#parts.log.warn({ error: String(error) }, 'rule ids of flow logs are not saved');
     }
   }
+}
+
+interface PolicyPlace {
+  readonly tier: string;
+  readonly stage: PolicyStage;
+}
+
+/** Names of interfaces. */
+interface JudgedWay {
+  readonly hook: string | undefined;
+  readonly policyStage: PolicyStage | undefined;
+  readonly input: string | undefined;
+  readonly output: string | undefined;
+}
+
+function isWorkload({ kind }: End): boolean {
+  return kind === 'pod' || kind === 'workload';
+}
+
+function isSentByHost(hook: string | undefined): boolean {
+  return hook === 'output' || hook === 'postrouting';
 }
 
 interface StagedBudget {

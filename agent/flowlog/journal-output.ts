@@ -79,6 +79,8 @@ function journalFields(record: FlowRecord): Fields {
     PICKET_POLICY_TIER: policy?.tier ?? implicit?.tier,
     PICKET_POLICY_RULE: policy?.rule,
     PICKET_IMPLICIT: implicit?.reason,
+    PICKET_HOST_ENDPOINT: record.hostEndpoint?.name,
+    PICKET_HOST_STAGE: record.hostEndpoint?.stage,
     PICKET_SELECTED_BY: implicit?.selectedBy.join(' '),
     PICKET_COUNT: record.count,
     PICKET_SUPPRESSED: record.suppressed,

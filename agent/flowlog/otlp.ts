@@ -80,6 +80,8 @@ function recordAttributes(record: FlowRecord): Attributes {
     'picket.policy.rule': policy?.rule,
     'picket.implicit.reason': implicit?.reason,
     'picket.implicit.selected_by': implicit?.selectedBy,
+    'picket.host_endpoint.name': record.hostEndpoint?.name,
+    'picket.host_endpoint.stage': record.hostEndpoint?.stage,
     'picket.staged': record.staged.map(({ policy: id, action }) => `${id} ${action}`),
     'picket.count': record.count,
     'picket.suppressed': record.suppressed,

@@ -74,7 +74,14 @@ function printService({ proto, icmp, dst, partial }: FlowRecord): string {
 }
 
 /** What decided. */
-export function printWhy({ policy, implicit, ruleId }: FlowRecord): string {
+export function printWhy(record: FlowRecord): string {
+  const { hostEndpoint } = record;
+  if (hostEndpoint === undefined) return printRule(record);
+  const { name, stage } = hostEndpoint;
+  return `at host endpoint ${name} (${stage}) ${printRule(record)}`;
+}
+
+function printRule({ policy, implicit, ruleId }: FlowRecord): string {
   if (policy !== undefined) {
     const { kind, namespace, name, tier, rule } = policy;
     const full = namespace === undefined ? name : `${namespace}/${name}`;

@@ -11,6 +11,7 @@ import { parseRuleId } from '../../compiler/nft/rule-id.ts';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
 import { PROTOCOL_NAMES } from '../explain/protocols.ts';
 import type { End, EndKind, ServiceName } from './end-index.ts';
+import type { JudgedHost, RecordStage } from './judged-host.ts';
 import type { Flow } from './window.ts';
 
 export const RECORD_SCHEMA = 'picket.flow/v1';
@@ -58,6 +59,12 @@ export interface RecordStaged {
   readonly rule?: number;
 }
 
+/** Who judged, where it was no workload's policy. */
+export interface RecordHost {
+  readonly name: string;
+  readonly stage: RecordStage;
+}
+
 export interface FlowRecord {
   readonly schema: typeof RECORD_SCHEMA;
   /** When the record was made; ISO 8601, UTC, as all times here. */
@@ -77,6 +84,8 @@ export interface FlowRecord {
   readonly dst: RecordEnd;
   readonly policy?: RecordPolicy;
   readonly implicit?: RecordImplicit;
+  /** The host endpoint whose policy this was. */
+  readonly hostEndpoint?: RecordHost;
   readonly staged: readonly RecordStaged[];
   /** Staged policies were not asked: too many flows at once. */
   readonly stagedSkipped?: true;
@@ -105,6 +114,7 @@ export interface RecordContext {
   readonly meaning: RuleMeaning | undefined;
   /** Of the policy that `meaning` names. */
   readonly tier: string | undefined;
+  readonly host: JudgedHost | undefined;
   /** `undefined` = not asked. */
   readonly staged: readonly RecordStaged[] | undefined;
   readonly suppressed: number;
@@ -135,7 +145,7 @@ export function toRecord(flow: Flow, context: RecordContext): FlowRecord {
     node: context.node,
     verdict: parsed?.verdict ?? 'unknown',
     ...present('direction', parsed?.direction),
-    ...present('hook', flow.hook === undefined ? undefined : HOOKS[flow.hook]),
+    ...present('hook', hookName(flow)),
     ...present('inputInterface', context.input),
     ...present('outputInterface', context.output),
     ...present('proto', flow.protocol === undefined ? undefined : protocolName(flow.protocol)),
@@ -145,6 +155,7 @@ export function toRecord(flow: Flow, context: RecordContext): FlowRecord {
     src: recordEnd(flow.source, flow.sport, context.source, undefined),
     dst: recordEnd(flow.destination, flow.dport, context.destination, context.service),
     ...whyOf(meaning, context.tier),
+    ...present('hostEndpoint', context.host && hostOf(context.host)),
     staged: context.staged ?? [],
     ...(context.staged === undefined ? { stagedSkipped: true } : {}),
     count: flow.count,
@@ -171,6 +182,14 @@ function recordEnd(
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...present('service', service),
   };
+}
+
+export function hookName({ hook }: Pick<Flow, 'hook'>): string | undefined {
+  return hook === undefined ? undefined : HOOKS[hook];
+}
+
+function hostOf({ endpoint, stage }: JudgedHost): RecordHost {
+  return { name: endpoint.name, stage };
 }
 
 /** Neither for a rule that nobody remembers. */

@@ -46,6 +46,7 @@ const CONTEXT: RecordContext = {
     counter: 'ingress/np/shop/db/2',
   },
   tier: 'default',
+  host: undefined,
   staged: [],
   suppressed: 12,
 };

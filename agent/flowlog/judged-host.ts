@@ -1,0 +1,69 @@
+/**
+ * In which stage of host policy a packet was judged. Comes in: the rule and the hook; goes out: the stage, or nothing where it was, or may as
+ * well have been, a workload's policy: host endpoints and workloads share rules. Refuses to know interfaces.
+ */
+import type { PolicyStage } from '../../compiler/calc/resolved.ts';
+import type { HostEndpoint } from '../../compiler/model/cluster.ts';
+import { HOST_STAGE_NAMES, stageName } from '../../compiler/nft/host-stages.ts';
+import type { HostStage } from '../../compiler/nft/host-stages.ts';
+import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
+
+/** As people say it; which way is the record's direction. */
+export type RecordStage = 'untracked' | 'pre-dnat' | 'normal' | 'forward' | 'post-dnat';
+
+export interface JudgedHost {
+  readonly endpoint: Pick<HostEndpoint, 'name' | 'labels'>;
+  readonly stage: RecordStage;
+}
+
+/** What is known of a packet where it was judged. */
+export interface JudgedAt {
+  readonly meaning: RuleMeaning;
+  readonly hook: string | undefined;
+  /** Of the policy that `meaning` names. */
+  readonly policyStage: PolicyStage | undefined;
+  /** Whether the end that a workload's policy would judge is a workload. */
+  readonly isWorkload: boolean;
+}
+
+const STAGES: Readonly<Record<HostStage, RecordStage>> = {
+  'untracked-ingress': 'untracked',
+  'untracked-egress': 'untracked',
+  'pre-dnat': 'pre-dnat',
+  ingress: 'normal',
+  egress: 'normal',
+  dnat: 'post-dnat',
+  'forward-ingress': 'forward',
+  'forward-egress': 'forward',
+};
+
+/** `undefined` = no host endpoint's, or nobody can tell. */
+export function judgedStage(at: JudgedAt): RecordStage | undefined {
+  const { cause, counter } = at.meaning;
+  // Counters of implicit denies begin with the stage; those of rules are the same in all stages.
+  if (cause.kind === 'rule') return stageOfRule(at);
+  const stage = HOST_STAGE_NAMES.find((name) => counter.startsWith(`${stageName(name)}/`));
+  return stage && STAGES[stage];
+}
+
+function stageOfRule({
+  meaning,
+  hook,
+  policyStage,
+  isWorkload,
+}: JudgedAt): RecordStage | undefined {
+  if (policyStage === 'untracked' || policyStage === 'pre-dnat') return policyStage;
+  const isIngress = meaning.direction === 'ingress';
+  switch (hook ?? '') {
+    case 'input':
+      return isIngress ? 'normal' : undefined;
+    case 'forward':
+      return isWorkload ? undefined : 'forward';
+    case 'output':
+      return 'normal';
+    case 'postrouting':
+      return 'post-dnat';
+    default:
+      return undefined;
+  }
+}
