@@ -1,18 +1,26 @@
 /**
  * What `picket explain` names is what the kernel counted: for random worlds, each packet moves exactly the counters of the rules that the
- * answer says it met, or of the end that it names, and arrives when the answer allows it. KERNEL_RUNS sets the number of worlds.
+ * answer says it met, or of the end that it names, and arrives when the answer allows it. The record of a denied packet names the same rule
+ * or end, and asked about again it gets the same answer. KERNEL_RUNS sets the number of worlds.
  */
 import * as fc from 'fast-check';
 import { NetlinkDataplane } from '../../agent/dataplane/netlink-dataplane.ts';
-import { judgePacket } from '../../agent/explain/answer.ts';
+import { answer, judgePacket } from '../../agent/explain/answer.ts';
 import type { JudgedStage } from '../../agent/explain/answer.ts';
 import { printDecisive } from '../../agent/explain/print.ts';
+import { readRecord } from '../../agent/explain/record-question.ts';
 import { sceneOf } from '../../agent/explain/scene.ts';
 import type { Scene } from '../../agent/explain/scene.ts';
+import { NflogReader } from '../../agent/flowlog/nflog-reader.ts';
+import { policyNames, toRecord } from '../../agent/flowlog/record.ts';
+import type { FlowRecord } from '../../agent/flowlog/record.ts';
+import { RuleBook } from '../../agent/flowlog/rule-book.ts';
+import { FlowWindow } from '../../agent/flowlog/window.ts';
 import { NetlinkSocket } from '../../agent/netlink/socket.ts';
 import type { Resource } from '../../compiler/model/cluster.ts';
 import { printAddress } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
+import { LOG_GROUP } from '../../compiler/nft/logging.ts';
 import { ruleCounter } from '../../compiler/nft/lower-chain.ts';
 import { identityHash, objectName } from '../../compiler/nft/names.ts';
 import type { Decisive, ImplicitReason } from '../../compiler/oracle/decision.ts';
@@ -21,6 +29,7 @@ import { DEFAULT_ORACLE_CONFIG } from '../../compiler/oracle/world.ts';
 import { COUNTERS_PROTOCOL, moved, readCounts } from '../../demo/counters.ts';
 import { testAddon } from '../support/addon.ts';
 import { arbitraryResources } from '../support/arbitrary.ts';
+import { until } from '../support/cli.ts';
 import { Fabric } from '../support/fabric.ts';
 import { keyOf } from '../support/keys.ts';
 import { kernelTest } from '../support/needs.ts';
@@ -49,13 +58,15 @@ kernelTest(
     const dataplane = new NetlinkDataplane(testAddon(), netnsPath);
     const socket = NetlinkSocket.open(testAddon(), { protocol: COUNTERS_PROTOCOL, netnsPath });
     const seen = new Map<string, number>();
+    const kernel = new WorldTable(dataplane, { logging: LOGGING });
+    const records = await DenyRecords.open(netnsPath);
     try {
-      const kernel = new WorldTable(dataplane);
       const property = fc.asyncProperty(
         arbitraryResources.map(withoutOwnHosts),
         arbitrarySendable,
         async (resources, all) => {
           await kernel.become(resources);
+          records.learn(kernel);
           await fabric.forgetConnections();
           const scene = sceneOfResources(resources);
           for (const packet of all
@@ -63,8 +74,14 @@ kernelTest(
             .slice(0, MAX_SENT)) {
             const before = await readCounts(socket);
             const [arrived] = await fabric.probe([{ packet, from: placeOf(packet.saddr) }]);
-            const counted = moved(before, await readCounts(socket)).map(withoutProfiles);
+            const allCounted = moved(before, await readCounts(socket));
+            const counted = allCounted.map(withoutProfiles);
             const { verdict, stages } = judgePacket(scene, packet, [NODE]);
+            if (arrived === false) {
+              const { record, counter } = await records.next();
+              t.true(allCounted.includes(counter), `${counter} moved`);
+              t.deepEqual(whoSays(record), whoDecided(scene, record), describePacket(packet));
+            }
             const named = [...new Set(stages.flatMap(countersOf))].sort();
             for (const { decision } of stages) note(seen, decision.decisive);
             if ((verdict === 'allow') === arrived && named.join() === counted.join()) continue;
@@ -81,12 +98,105 @@ kernelTest(
         t.true((seen.get(kind) ?? 0) > 0, `${kind} decided`);
       t.log([...seen].map(([kind, count]) => `${kind} ${count}`).join(', '));
     } finally {
+      records.close();
       socket.close();
       dataplane.close();
       await fabric.close();
     }
   },
 );
+
+/** Every deny, and no bucket that holds one back. */
+const LOGGING = { group: LOG_GROUP, verdicts: ['deny'], limit: undefined } as const;
+
+const NOBODY = { kind: 'external', namespace: undefined, name: undefined, labels: {} } as const;
+
+/** Records of packets that are denied, one packet at a time. */
+class DenyRecords {
+  readonly #window = new FlowWindow(100);
+  readonly #rules = new RuleBook({ retentionMs: 0, maxRetired: 0 });
+  #reader: NflogReader | undefined;
+
+  static async open(netnsPath: string): Promise<DenyRecords> {
+    const records = new DenyRecords();
+    records.#reader = await NflogReader.open(testAddon(), {
+      netnsPath,
+      group: LOG_GROUP,
+      copyRangeBytes: 128,
+      onPacket: (view) => records.#window.add(view, Date.now()),
+    });
+    return records;
+  }
+
+  learn(kernel: WorldTable): void {
+    for (const [id, meaning] of kernel.takeRuleChanges()) {
+      if (meaning === undefined) this.#rules.retire(id, 0);
+      else this.#rules.put(id, meaning);
+    }
+  }
+
+  /** What is said of the packet that was denied last, and the counter that must have moved for it. */
+  async next(): Promise<{ readonly record: FlowRecord; readonly counter: string }> {
+    let found: { record: FlowRecord; counter: string } | undefined;
+    await until('the record of a deny', () => {
+      // Packets that Log rules saw on the way are none.
+      for (const flow of this.#window.take().flows) {
+        const meaning = this.#rules.find(flow.ruleId);
+        if (meaning?.verdict !== 'deny') continue;
+        const record = toRecord(flow, {
+          node: NODE,
+          nowMs: 0,
+          input: undefined,
+          output: undefined,
+          source: NOBODY,
+          destination: NOBODY,
+          service: undefined,
+          meaning,
+          tier: undefined,
+          host: undefined,
+          staged: [],
+          suppressed: 0,
+        });
+        found = { record, counter: meaning.counter };
+      }
+      return found !== undefined;
+    });
+    if (found === undefined) throw new Error('no record');
+    return found;
+  }
+
+  close(): void {
+    this.#reader?.close();
+  }
+}
+
+/** By the record itself. */
+function whoSays({ direction, policy, implicit }: FlowRecord): object {
+  if (policy !== undefined) return { direction, policy };
+  return { direction, reason: implicit?.reason, tier: implicit?.tier };
+}
+
+/** By explain, asked about the record. */
+function whoDecided(scene: Scene, record: FlowRecord): object {
+  const question = readRecord(JSON.stringify(record));
+  if ('wrong' in question) throw new Error(question.wrong);
+  const answered = answer(scene, question.value);
+  if ('wrong' in answered) throw new Error(answered.wrong);
+  const last = answered.value.flows[0]?.stages.at(-1);
+  if (last?.decision.verdict !== 'deny') throw new Error(`${question.value.text} is allowed`);
+  const { direction, decision } = last;
+  const { decisive } = decision;
+  if (decisive.kind === 'rule') {
+    const { policy, index } = decisive.rule;
+    return { direction, policy: { ...policyNames(policy), rule: index } };
+  }
+  const { reason, tier, selectedBy } = decisive;
+  // A deny rule in the profile's place.
+  if (reason === 'missing-profile') {
+    return { direction, policy: { ...policyNames(selectedBy[0] ?? ''), rule: 0 } };
+  }
+  return { direction, reason, tier };
+}
 
 function note(seen: Map<string, number>, decisive: Decisive): void {
   const kind = decisive.kind === 'rule' ? 'rule' : decisive.reason;

@@ -20,6 +20,7 @@ import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { Placement } from '../../compiler/nft/dispatch.ts';
 import { NOWHERE } from '../../compiler/nft/host-endpoints.ts';
 import type { HostPlacement } from '../../compiler/nft/host-endpoints.ts';
+import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
 import { Table } from '../../compiler/nft/table.ts';
 import { arbitraryPacket } from './arbitrary.ts';
 import type { WorkloadSpec } from './fabric.ts';
@@ -114,6 +115,11 @@ export class WorldTable {
     this.#dataplane = dataplane;
     const config = { ...DEFAULT_BASE_CONFIG, dropInvalid: false, ...base };
     this.#compiler = new TableCompiler(this.#table, config);
+  }
+
+  /** Ids of rules that log, as they come and go. */
+  takeRuleChanges(): ReadonlyMap<string, RuleMeaning | undefined> {
+    return this.#compiler.takeRuleChanges();
   }
 
   async become(resources: readonly Resource[]): Promise<void> {
