@@ -1,8 +1,14 @@
 /** `picket confirm`: keeps a change that waits for it, or undoes it at once. */
 import { Command, Option } from 'commander';
-import { claimToSettle, claimToUndo, readUndone } from '../guard/pending.ts';
+import {
+  claimToKeep,
+  claimToUndo,
+  dropConfirmed,
+  readConfirmed,
+  readUndone,
+} from '../guard/pending.ts';
 import type { PendingSnapshot, Undone } from '../guard/pending.ts';
-import { finishUndoing, settleOverdue } from '../guard/undo.ts';
+import { finishUndoing, isOfAnotherBoot, settleOverdue } from '../guard/undo.ts';
 import type { UndoParts } from '../guard/undo.ts';
 import type { Config } from '../config/keys.ts';
 import { loadNative } from '../native/native.ts';
@@ -52,7 +58,11 @@ async function confirm(options: ConfirmOptions): Promise<number> {
   if (waiting.kind === 'unusable') {
     throw new CommandError(`nothing is confirmed: ${waiting.message}; the rules in force stay`);
   }
-  if (waiting.kind === 'nothing') throw nothingWaits(parts);
+  if (waiting.kind === 'nothing') {
+    const confirmed = options.undo ? undefined : readConfirmed(parts.directories.run);
+    if (confirmed === undefined || isOfAnotherBoot(confirmed)) throw nothingWaits(parts);
+    return finish(config, parts, confirmed, options);
+  }
   return options.undo
     ? undo(parts, waiting.pending, options)
     : keep(config, parts, waiting.pending, options);
@@ -61,14 +71,26 @@ async function confirm(options: ConfirmOptions): Promise<number> {
 async function keep(
   config: Config,
   parts: UndoParts,
+  change: PendingSnapshot,
+  options: ConfirmOptions,
+): Promise<number> {
+  const { id } = change.header.pending;
+  if (!(await claimToKeep(parts.directories.run, id))) throw nothingWaits(parts);
+  return finish(config, parts, change, options);
+}
+
+/** Also when whoever confirmed did not live to keep what was confirmed for the next boot. */
+async function finish(
+  config: Config,
+  parts: UndoParts,
   { header }: PendingSnapshot,
   { output }: ConfirmOptions,
 ): Promise<number> {
   const { run } = parts.directories;
-  if (!(await claimToSettle(run, header.pending.id))) throw nothingWaits(parts);
   const text = whoAmI('confirmed', config);
   await noteEnforcedOrigin(run, { source: 'apply', sinceMs: Date.now(), stateMs: undefined, text });
   await keepGoodState(config, parts, text, header.pending.tried.host);
+  await dropConfirmed(run);
   if (output === 'json') printJson({ confirmed: true });
   else printLine('confirmed: the change stays');
   return EXIT.good;

@@ -7,13 +7,13 @@ import { promisify } from 'node:util';
 import { Command, Option } from 'commander';
 import type { Config } from '../config/keys.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
-import { dropPending, dropUndoing } from '../guard/pending.ts';
+import { dropPending, dropUndoing, isPending, isUndoing } from '../guard/pending.ts';
 import { loadNative } from '../native/native.ts';
 import { explainSystemError } from '../state/files.ts';
 import { readLastGood } from '../state/last-good.ts';
 import { readTable, sendBatch, withNetfilter } from '../state/load.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
-import { leavePanicMark, removePanicMark } from '../state/panic.ts';
+import { leavePanicMark, readPanicMark, removePanicMark } from '../state/panic.ts';
 import type { Directories } from '../state/panic.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { directoriesOf, settingsAnyway } from './guarded.ts';
@@ -48,6 +48,9 @@ export function panicOpenCommand(): Command {
 Exit codes: 0 open (with --undo: enforced again); 1 not so, see the message.`,
     )
     .action(async (options: PanicOptions) => {
+      // The connection that it was said on may be cut, and its terminal with it.
+      process.on('SIGHUP', () => undefined);
+      process.stderr.on('error', () => undefined);
       const config = settingsAnyway(options);
       process.exitCode = await (options.undo ? close(config, options) : open(config, options));
     });
@@ -58,8 +61,7 @@ async function open(config: Config, { output }: PanicOptions): Promise<number> {
   // The mark first: an agent that sees the table go looks for it.
   const mark = leavePanicMark(directories);
   for (const failure of mark.failures) process.stderr.write(`warning: no mark at ${failure}\n`);
-  await forgetPending(directories);
-  await deleteTable(config.netns);
+  await openTable(config, directories);
   process.stderr.write(
     '\nPICKET IS OPEN: nothing is enforced on this machine any more.\n' +
       'To enforce the last good state again: picket panic-open --undo\n\n',
@@ -77,7 +79,13 @@ function notMarked(agent: number | undefined): string {
   return `no mark could be left: ${again} puts the rules back. Stop it: systemctl stop picket`;
 }
 
-/** The guard of a change looks for the mark too; without its file it ends by itself. */
+/** In this order: until it is open, a change that waits has a guard, which looks for the mark and opens too. */
+async function openTable({ netns }: Config, directories: Directories): Promise<void> {
+  await deleteTable(netns);
+  await forgetPending(directories);
+}
+
+/** The guard of a change ends by itself without its file. */
 async function forgetPending({ run }: Directories): Promise<void> {
   try {
     await dropPending(run);
@@ -134,16 +142,19 @@ function firstLine(problem: unknown): string {
 
 async function close(config: Config, { output }: PanicOptions): Promise<number> {
   const directories = directoriesOf(config);
-  let wasOpen: boolean;
+  const { run } = directories;
+  const wasOpen = readPanicMark(directories) !== undefined;
+  // Opened by half: what is in force is a change that nobody confirmed.
+  if (wasOpen && (isPending(run) || isUndoing(run))) await openTable(config, directories);
+  // First the rules: nobody would be told of an opening without a mark.
+  const restored = await restoreLastGood(config, directories).catch(firstLine);
   try {
-    wasOpen = removePanicMark(directories);
+    removePanicMark(directories);
   } catch (error) {
-    const why = explainSystemError(error);
-    throw new CommandError(`still open: the mark cannot be removed: ${why}`, EXIT.failed, {
-      cause: error,
-    });
+    const why = `the mark cannot be removed, so that picket run and apply are held: ${explainSystemError(error)}`;
+    const now = restored === undefined ? 'the last good state is enforced, but ' : 'still open: ';
+    throw new CommandError(`${now}${why}`, EXIT.failed, { cause: error });
   }
-  const restored = await restoreLastGood(config, directories);
   const agent = await runningAgent(config.netns);
   if (output === 'json')
     printJson({ open: false, wasOpen, restored: restored === undefined, agent });

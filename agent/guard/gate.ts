@@ -4,11 +4,13 @@
  * See adr/0010-commit-confirm.md.
  */
 import type { NftOp } from '../../compiler/nft/program.ts';
+import type { KernelTable } from '../../compiler/nft/table.ts';
 import type { CommitResult, Dataplane } from '../dataplane/dataplane.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Log } from '../obs/log.ts';
 import { isSystemError } from '../state/files.ts';
-import { readHostDigest } from '../state/last-good.ts';
+import { settledTable, whyNotRestorable } from '../state/batch.ts';
+import { readHostDigest, readLastGood } from '../state/last-good.ts';
 import { readTable, sendBatch, withNetfilter } from '../state/load.ts';
 import { readPanicMark } from '../state/panic.ts';
 import type { Digests, PendingFields, SnapshotHeader } from '../state/snapshot.ts';
@@ -112,7 +114,7 @@ export class Gate {
     const tried = this.digests(engine);
     if (undone !== undefined) await this.#checkUndone(undone, tried);
     if (confirmMs === 0 || this.#armed !== undefined || tried.host === this.#settledHost) return;
-    await this.#arm(tried);
+    await this.#arm(tried, engine);
   }
 
   /** After a step. A change that changed nothing in the kernel needs no confirmation. */
@@ -144,6 +146,8 @@ export class Gate {
   #checkEmergency(): void {
     const panic = readPanicMark(this.#parts.directories);
     if (panic === undefined) return;
+    // What waited is forgotten, which confirms nothing.
+    this.#armed = undefined;
     const text = `OPEN: opened in an emergency (${panic.path}), nothing is enforced until somebody says: picket panic-open --undo`;
     this.#hold('emergency', text, panic.sinceMs);
   }
@@ -172,9 +176,10 @@ export class Gate {
     }
   }
 
-  /** One that was armed before we were here. */
+  /** One that was armed before we were here, or that nobody lived to undo. */
   async #adopt(): Promise<void> {
-    if (!isPending(this.#parts.directories.run)) return;
+    const { run } = this.#parts.directories;
+    if (!isPending(run) && !isUndoing(run)) return;
     const waiting = await settleOverdue(this.#parts);
     if (waiting.kind !== 'waiting') return;
     this.#armed = { pending: waiting.pending.header.pending, batch: undefined, hasCommitted: true };
@@ -195,9 +200,9 @@ export class Gate {
     this.#hold('undone', text, undone.atMs);
   }
 
-  async #arm(tried: Digests): Promise<void> {
-    const { native, netns, confirmMs, header, startGuard, log } = this.#parts;
-    const before = await readTable(native, netns);
+  async #arm(tried: Digests, engine: Engine): Promise<void> {
+    const { confirmMs, header, startGuard, log } = this.#parts;
+    const before = await this.#before(engine);
     const arming = { before, header: header(), confirmMs, scope: 'host', tried } as const;
     const armed = await arm(this.#parts, arming, startGuard);
     if (!armed.ok) {
@@ -211,6 +216,25 @@ export class Gate {
       'host policy changes: undone unless somebody says in time: picket confirm',
     );
     this.#startLooking();
+  }
+
+  /**
+   * The state to go back to: what the kernel has. Where somebody has put things into it that cannot be made again, such as a dormant table,
+   * what was there by our hand, else the last good state: an agent that waited for a table of its own would leave the host open.
+   */
+  async #before(engine: Engine): Promise<KernelTable | Uint8Array | undefined> {
+    const { native, netns, directories, log } = this.#parts;
+    const found = await readTable(native, netns);
+    const odd = found === undefined ? undefined : whyNotRestorable(found);
+    if (odd === undefined) return found;
+    log.warn(
+      { odd },
+      'somebody has changed table inet picket: an undone change brings back our last rules',
+    );
+    const own = settledTable(engine.table);
+    if (own.chains.size > 0) return own;
+    const kept = readLastGood(directories.state);
+    return kept.ok ? kept.state.batch : found;
   }
 
   #hold(why: HeldError['why'], message: string, sinceMs: number): never {

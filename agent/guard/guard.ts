@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError } from '../errors.ts';
 import { monotonicMs } from './clock.ts';
 import { asPending, claimToUndo, pendingVersion, readPending } from './pending.ts';
+import type { PendingSnapshot } from './pending.ts';
 import { finishUndoing } from './undo.ts';
 import type { UndoParts } from './undo.ts';
 
@@ -17,31 +18,33 @@ const RETRY_MS = 500;
 
 export type GuardEnd = 'decided' | 'undone';
 
-/** `onReady` is called once, when the change is known and the wait begins. */
+/**
+ * `onReady` is called once, when the change is known and the wait begins. From then on a file that is damaged keeps nobody from undoing: what
+ * was read counts.
+ */
 export async function guard(parts: UndoParts, id: string, onReady: () => void): Promise<GuardEnd> {
   const { run } = parts.directories;
   let version: string | undefined;
-  let deadlineMs = Infinity;
+  let change: PendingSnapshot | undefined;
   let isReady = false;
   for (;;) {
     const found = pendingVersion(run);
     if (found === undefined) return 'decided';
     if (found !== version) {
       version = found;
-      const pending = asPending(readPending(run))?.header.pending;
-      if (pending?.id !== id) return 'decided';
-      ({ deadlineMs } = pending);
+      change = asPending(readPending(run)) ?? change;
     }
+    if (change?.header.pending.id !== id) return 'decided';
     if (!isReady) onReady();
     isReady = true;
-    const leftMs = deadlineMs - monotonicMs();
+    const leftMs = change.header.pending.deadlineMs - monotonicMs();
     if (leftMs <= 0) break;
     await delay(Math.min(leftMs, LOOK_MS));
   }
   if (!(await claimToUndo(run, id))) return 'decided';
   for (;;) {
     try {
-      await finishUndoing(parts, 'deadline');
+      await finishUndoing(parts, 'deadline', change);
       return 'undone';
     } catch (error) {
       // Nobody is locked out because the kernel was short of memory once.

@@ -3,7 +3,8 @@
  * `picket confirm`, or its undoing; everybody else finds it gone. Refuses to know: the kernel, and how long to wait.
  *
  *   pending --rename--> undoing --state restored--> undone.json        (deadline, confirm --undo)
- *           --rename--> settled --removed                              (confirm, apply failed, panic-open)
+ *           --rename--> confirmed --state kept--> removed              (confirm)
+ *           --rename--> settled --removed                              (nothing was changed)
  */
 import { existsSync, statSync } from 'node:fs';
 import { link, mkdir, rename, rm, truncate } from 'node:fs/promises';
@@ -16,6 +17,7 @@ import type { Digests, PendingFields, Snapshot } from '../state/snapshot.ts';
 
 const PENDING = 'pending';
 const UNDOING = 'undoing';
+const CONFIRMED = 'confirmed';
 const SETTLED = 'settled';
 const UNDONE = 'undone.json';
 const MAX_UNDONE_BYTES = 16 * 1024;
@@ -42,6 +44,7 @@ export interface Undone {
 export async function putPending(directory: string, snapshot: PendingSnapshot): Promise<boolean> {
   const path = join(directory, PENDING);
   if (existsSync(join(directory, UNDOING))) return false;
+  await dropConfirmed(directory);
   const temporary = await writeBeside(path, encodeSnapshot(snapshot));
   try {
     // Not rename: that would replace another one's.
@@ -94,7 +97,21 @@ export function claimToUndo(directory: string, id: string): Promise<boolean> {
   return claim(directory, id, UNDOING);
 }
 
-/** Decides that the change stays; false when somebody decided before. */
+/** Decides that the change stays, and is still to be kept for the next boot: then `dropConfirmed`. False when somebody decided before. */
+export function claimToKeep(directory: string, id: string): Promise<boolean> {
+  return claim(directory, id, CONFIRMED);
+}
+
+/** What `claimToKeep` took, by a process that did not live to keep it. */
+export function readConfirmed(directory: string): PendingSnapshot | undefined {
+  return asPending(readState(join(directory, CONFIRMED)));
+}
+
+export async function dropConfirmed(directory: string): Promise<void> {
+  await rm(join(directory, CONFIRMED), { force: true });
+}
+
+/** Decides that there is nothing to decide; false when somebody decided before. */
 export async function claimToSettle(directory: string, id: string): Promise<boolean> {
   const isMine = await claim(directory, id, SETTLED);
   if (isMine) await rm(join(directory, SETTLED), { force: true });
@@ -124,7 +141,9 @@ async function claim(directory: string, id: string, name: string): Promise<boole
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
-  if (asPending(readState(to))?.header.pending.id === id) return true;
+  const taken = readState(to);
+  // Whoever claims has read it: a file that is damaged since is still the one.
+  if (!taken.ok || asPending(taken)?.header.pending.id === id) return true;
   // Another change had taken its place since it was read.
   await rename(to, from);
   return false;
@@ -152,7 +171,7 @@ export async function noteUndone(directory: string, undone: Undone): Promise<voi
   await rm(undoing, { force: true });
 }
 
-/** The last change that was undone, until something else is applied. */
+/** The last change that was undone, until something else is applied: see `forgetUndone`. */
 export function readUndone(directory: string): Undone | undefined {
   const file = readTrusted(join(directory, UNDONE), MAX_UNDONE_BYTES);
   if (!file.ok) return undefined;
@@ -164,6 +183,7 @@ export function readUndone(directory: string): Undone | undefined {
 }
 
 export async function forgetUndone(directory: string): Promise<void> {
+  await dropConfirmed(directory);
   await rm(join(directory, UNDONE), { force: true });
 }
 

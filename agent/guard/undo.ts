@@ -3,6 +3,7 @@
  * by two processes at once: every one of them makes the same transaction.
  */
 import type { Native } from '../native/native.ts';
+import { encodeTable } from '../state/batch.ts';
 import { sendBatch, withNetfilter } from '../state/load.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
 import { readPanicMark } from '../state/panic.ts';
@@ -30,27 +31,29 @@ export interface UndoParts {
 
 /**
  * Finishes an undoing that was claimed. Throws AgentError: the claim stays, and whoever comes next tries again. After an emergency opening
- * nothing is put back.
+ * nothing is put back, and whoever opened may not have lived to do so: then it is opened here. `known`: the change as it was read before, which
+ * counts where the file is damaged since.
  */
 export async function finishUndoing(
   { native, netns, directories, now }: UndoParts,
   why: Undone['why'],
+  known?: PendingSnapshot,
 ): Promise<Undone | undefined> {
-  const before = readUndoing(directories.run);
-  if (before === undefined || readPanicMark(directories) !== undefined) {
-    await dropUndoing(directories.run);
+  const { run } = directories;
+  const before = readUndoing(run) ?? known;
+  const isOpen = readPanicMark(directories) !== undefined;
+  const batch = isOpen ? encodeTable(undefined) : before?.batch;
+  if (batch !== undefined) await withNetfilter(native, netns, (socket) => sendBatch(socket, batch));
+  if (before === undefined || isOpen) {
+    await dropUndoing(run);
     return undefined;
   }
-  await withNetfilter(native, netns, (socket) => sendBatch(socket, before.batch));
   const undone = describeUndone(before, why, now());
-  await noteUndone(directories.run, undone);
-  const { header } = before;
-  await noteEnforcedOrigin(directories.run, {
-    source: 'rollback',
-    sinceMs: undone.atMs,
-    stateMs: header.createdMs,
-    text: `the state before a change: ${header.origin}`,
-  });
+  const { createdMs: stateMs, origin } = before.header;
+  const text = `the state before a change: ${origin}`;
+  await noteEnforcedOrigin(run, { source: 'rollback', sinceMs: undone.atMs, stateMs, text });
+  // Last: until then whoever comes next does all of it again.
+  await noteUndone(run, undone);
   return undone;
 }
 
@@ -68,12 +71,30 @@ export type Waiting =
   /** It cannot be read, and is gone now. */
   | { readonly kind: 'unusable'; readonly message: string };
 
-/** Looks after a change whose guard has died. Every command that changes or shows rules begins with this. Throws AgentError. */
+/** An undoing that was begun, by a process that may not have lived to finish it. */
+async function settleUndoing(parts: UndoParts): Promise<Waiting> {
+  const { run } = parts.directories;
+  const before = readUndoing(run);
+  if (before === undefined && readPanicMark(parts.directories) === undefined) {
+    const message = 'the state before it cannot be read';
+    return (await dropUndoing(run)) ? { kind: 'unusable', message } : { kind: 'nothing' };
+  }
+  if (before !== undefined && isOfAnotherBoot(before)) await dropUndoing(run);
+  const undone = isUndoing(run) ? await finishUndoing(parts, 'deadline') : undefined;
+  return undone === undefined ? { kind: 'nothing' } : { kind: 'undone', undone };
+}
+
+/** The rules that it was about are gone with the boot they were in. */
+export function isOfAnotherBoot({ header }: PendingSnapshot): boolean {
+  return header.pending.bootId !== readBootId();
+}
+
+/** Looks after a change whose guard has died. Every command that changes rules begins with this. Throws AgentError. */
 export async function settleOverdue(parts: UndoParts): Promise<Waiting> {
   const { run } = parts.directories;
   if (isUndoing(run)) {
-    const undone = await finishUndoing(parts, 'deadline');
-    if (undone !== undefined) return { kind: 'undone', undone };
+    const settled = await settleUndoing(parts);
+    if (settled.kind !== 'nothing') return settled;
   }
   const read = readPending(run);
   if (!read.ok && read.reason === 'missing') return { kind: 'nothing' };
@@ -82,9 +103,8 @@ export async function settleOverdue(parts: UndoParts): Promise<Waiting> {
     await dropPending(run);
     return { kind: 'unusable', message: read.ok ? 'it names no deadline' : read.message };
   }
-  const { id, bootId, deadlineMs } = pending.header.pending;
-  if (bootId !== readBootId()) {
-    // The rules it was about are gone with the boot they were in.
+  const { id, deadlineMs } = pending.header.pending;
+  if (isOfAnotherBoot(pending)) {
     await dropPending(run);
     return { kind: 'nothing' };
   }
