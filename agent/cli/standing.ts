@@ -4,18 +4,22 @@
  */
 import type { Config } from '../config/keys.ts';
 import { monotonicMs, readBootId } from '../guard/clock.ts';
-import { asPending, readPending, readUndone } from '../guard/pending.ts';
+import { asPending, readPending, readUndoing, readUndone } from '../guard/pending.ts';
 import type { Undone } from '../guard/pending.ts';
 import { readEnforcedOrigin } from '../state/origin.ts';
 import type { EnforcedOrigin } from '../state/origin.ts';
 import { readPanicMark } from '../state/panic.ts';
 import type { PanicMark } from '../state/panic.ts';
-import { printAgo } from '../control/status-print.ts';
+import { printAgo, printDuration } from '../control/status-print.ts';
 import { describeUndone, directoriesOf, seconds } from './guarded.ts';
+
+/** A guard that lives has undone a change by then, milliseconds after its deadline. */
+const UNDOING_MS = 5_000;
 
 export interface Standing {
   /** Absent = not open. */
   readonly panicOpen: PanicMark | undefined;
+  /** `leftMs` below 0: it should have been undone by now. */
   readonly pending: { readonly origin: string; readonly leftMs: number } | undefined;
   readonly undone: Undone | undefined;
   readonly enforced: EnforcedOrigin | undefined;
@@ -40,14 +44,14 @@ function readPanic(directories: Parameters<typeof readPanicMark>[0]): PanicMark 
   }
 }
 
-/** A change whose time is over, or that belongs to the boot before, waits no longer: the next command sees to it. */
+/** What belongs to the boot before waits no longer. */
 function pendingIn(directory: string): Standing['pending'] {
-  const pending = asPending(readPending(directory));
+  const pending = asPending(readPending(directory)) ?? readUndoing(directory);
   if (pending === undefined) return undefined;
-  const { header } = pending;
-  const { bootId, deadlineMs } = header.pending;
-  const leftMs = deadlineMs - monotonicMs();
-  return bootId === readBootId() && leftMs > 0 ? { origin: header.origin, leftMs } : undefined;
+  const { origin, pending: fields } = pending.header;
+  return fields.bootId === readBootId()
+    ? { origin, leftMs: fields.deadlineMs - monotonicMs() }
+    : undefined;
 }
 
 /** Loud lines, first of all. */
@@ -59,13 +63,22 @@ export function printAlarms({ panicOpen, pending, undone }: Standing): readonly 
       `*** OPEN: picket panic-open was said at ${since}; NOTHING IS ENFORCED. To enforce again: picket panic-open --undo ***`,
     );
   }
-  if (pending !== undefined) {
-    lines.push(
-      `*** NOT CONFIRMED: the last change (${pending.origin}) is undone in ${seconds(pending.leftMs)}. To keep it: picket confirm ***`,
-    );
-  }
+  if (pending !== undefined) lines.push(`*** ${printPending(pending)} ***`);
   if (undone !== undefined) lines.push(`*** UNDONE: ${describeUndone(undone)} ***`);
   return lines;
+}
+
+function printPending({ origin, leftMs }: NonNullable<Standing['pending']>): string {
+  if (leftMs > 0) {
+    return `NOT CONFIRMED: the last change (${origin}) is undone in ${seconds(leftMs)}. To keep it: picket confirm`;
+  }
+  if (leftMs > -UNDOING_MS) {
+    return `NOT CONFIRMED: the last change (${origin}) is being undone`;
+  }
+  return (
+    `NOT CONFIRMED AND NOT UNDONE: the time of the last change (${origin}) was over ${printDuration(-leftMs)} ago, ` +
+    'and its guard is gone. To undo it: picket confirm --undo'
+  );
 }
 
 /** `the last good state, loaded at boot; since 3 min 5 s ago`. */
