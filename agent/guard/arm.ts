@@ -15,7 +15,8 @@ import type { PendingSnapshot } from './pending.ts';
 import type { UndoParts } from './undo.ts';
 
 export interface Arming {
-  readonly before: KernelTable | undefined;
+  /** The state to go back to, as a table or as the transaction that makes it; `undefined` = no table. */
+  readonly before: KernelTable | Uint8Array | undefined;
   readonly header: SnapshotHeader;
   readonly confirmMs: number;
   readonly scope: PendingFields['scope'];
@@ -38,14 +39,15 @@ export async function arm(
   arming: Arming,
   startGuard: StartGuard,
 ): Promise<Armed> {
-  const { before: table, confirmMs, scope, tried } = arming;
-  const odd = table === undefined ? undefined : whyNotRestorable(table);
+  const { before, confirmMs, scope, tried } = arming;
+  const isTable = before !== undefined && !(before instanceof Uint8Array);
+  const odd = isTable ? whyNotRestorable(before) : undefined;
   if (odd !== undefined) {
     const message = `table inet picket has something that is not Picket's (${odd}), so it could not be restored exactly`;
     return { ok: false, message };
   }
   const id = randomUUID();
-  const batch = encodeTable(table);
+  const batch = before instanceof Uint8Array ? before : encodeTable(before);
   const fields = { id, bootId: readBootId(), scope, tried };
   const changeUntil = (deadlineMs: number): PendingSnapshot => {
     return { header: { ...arming.header, pending: { ...fields, deadlineMs } }, batch };

@@ -234,7 +234,7 @@ export class Gate {
     const own = settledTable(engine.table);
     if (own.chains.size > 0) return own;
     const kept = readLastGood(directories.state);
-    return kept.ok ? kept.state.batch : found;
+    return kept.ok ? kept.snapshot.batch : found;
   }
 
   #hold(why: HeldError['why'], message: string, sinceMs: number): never {

@@ -86,3 +86,27 @@ kernelTest('the last good state is kept while the agent runs, and when it stops'
     t.is(await host.ruleset(), after);
   }),
 );
+
+for (const isRunning of [true, false]) {
+  const when = isRunning ? 'while the agent runs' : 'before the agent starts';
+  kernelTest(`a dormant table does not stop a change of host policy, ${when}`, CAPS, (t) =>
+    GuardedHost.with({ 'web.yaml': WEB, 'host.yaml': hostPolicy('80') }, async (host) => {
+      const { bench } = host;
+      t.is((await host.apply()).exitCode, 0, 'lived with');
+      let agent = bench.start(confirmedWithin(host, '2s'));
+      await agent.logged(/^in sync/);
+      const before = await host.ruleset();
+      if (isRunning) process.kill(agent.pid, 'SIGSTOP');
+      else await agent.stop();
+
+      await bench.nft('add table inet picket { flags dormant; }');
+      bench.write('host.yaml', hostPolicy('443'));
+      if (isRunning) process.kill(agent.pid, 'SIGCONT');
+      else agent = bench.start(confirmedWithin(host, '2s'));
+      await agent.logged(WAITS);
+      await agent.logged(/^UNDONE: nobody confirmed/);
+      await host.untilDecided();
+      t.is(await host.ruleset(), before, 'our rules, and not dormant');
+    }),
+  );
+}
