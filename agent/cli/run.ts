@@ -1,5 +1,6 @@
 /** `picket run`: stays, follows the directory, the host's links and routes, and changes that others make to our table. */
 import { Command } from 'commander';
+import type { Resource } from '../../compiler/model/cluster.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { printRefusal } from '../engine/engine.ts';
 import { loadNative } from '../native/native.ts';
@@ -86,6 +87,8 @@ interface Service {
   readonly ring: FlowRing;
   readonly served: Served;
   readonly directory: KeptDirectory;
+  /** Accepted versions of objects whose newest version is refused. */
+  inherited: ReadonlyMap<string, Resource>;
   /** Aborts when the service is to end. */
   readonly stop: AbortSignal;
 }
@@ -109,7 +112,7 @@ async function run(options: FollowOptions): Promise<number> {
   const served = new Served(native, netns, log);
   await served.open(config, flowRoutes(ring));
   const { signal } = stop;
-  const service = {
+  const service: Service = {
     log,
     native,
     dataplane,
@@ -119,6 +122,7 @@ async function run(options: FollowOptions): Promise<number> {
     ring,
     served,
     directory: new KeptDirectory(),
+    inherited: new Map(),
     stop: signal,
   };
   try {
@@ -141,7 +145,8 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   const { log, native, dataplane, supervised, reload, output, served, stop } = service;
   const { netns } = config;
   const sources = openSources(config, service.directory);
-  const flows = openFlowLogs(config, engineConfig(config), service);
+  const { inherited } = service;
+  const flows = openFlowLogs(config, { ...engineConfig(config), inherited }, service);
   const { engine } = flows;
   const gate = openGate(config, native, log);
   const parts = { engine, netns, native, dataplane, sources, log, gate, now: Date.now };
@@ -170,6 +175,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
     await agent.run(signal);
   } finally {
     over.abort();
+    service.inherited = agent.engine.store.kept();
     await guarded.close();
     await flows.close();
   }

@@ -12,6 +12,7 @@ import type {
 } from '../../compiler/calc/resolved.ts';
 import { toAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
+import type { Resource } from '../../compiler/model/cluster.ts';
 import type { HostInterface } from '../../compiler/oracle/world.ts';
 import { TableCompiler } from '../../compiler/nft/compiler.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
@@ -37,6 +38,8 @@ export interface EngineConfig {
   readonly node: string;
   readonly base: BaseConfig;
   readonly parse: ParseContext;
+  /** What the store of the engine before has `kept`. */
+  readonly inherited?: ReadonlyMap<string, Resource>;
   /** Hears of every resource that is accepted, changes or goes; must be quick and must not throw. */
   readonly onResource?: (change: StoreChange) => void;
 }
@@ -101,7 +104,7 @@ export class Engine {
   constructor(config: EngineConfig, dataplane: Dataplane) {
     this.#dataplane = dataplane;
     this.#onResource = config.onResource ?? (() => undefined);
-    this.#store = new Store(config.parse);
+    this.#store = new Store(config.parse, config.inherited);
     this.#calc = new Calc(config.node);
     this.#interfacePrefixes = config.base.interfacePrefixes;
     this.#placements = new Placements(config.base.interfacePrefixes[0] ?? 'cali');

@@ -156,6 +156,7 @@ export class Agent {
       const issues = newIssues(known, batch.issues);
       this.state.taken++;
       this.#noteBatch(state, batch);
+      if (this.state.sources.every(({ isSynced }) => isSynced)) this.engine.store.forgetInherited();
       this.events.emit('taken', { source: source.name, batch, issues, findings });
       if (this.#isLoaded()) this.wake();
     }

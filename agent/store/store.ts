@@ -47,11 +47,15 @@ export class Store {
   readonly #context: ParseContext;
   readonly #entries = new Map<string, Entry>();
   readonly #shared = new Shared();
+  /** Last accepted versions of another store, of objects that nobody has told us of yet. */
+  readonly #inherited: Map<string, Resource>;
 
   #policyVersion = 0;
 
-  constructor(context: ParseContext) {
+  /** `inherited`: what `kept` said of the store before, so that an object that is refused now as it was then stays in force. */
+  constructor(context: ParseContext, inherited: ReadonlyMap<string, Resource> = new Map()) {
     this.#context = context;
+    this.#inherited = new Map(inherited);
   }
 
   /** Another number after every change of anything but workloads and services, which come and go by themselves. */
@@ -62,6 +66,8 @@ export class Store {
   /** Takes one event; `change` is what the calculation has to hear, `findings` what is new to report. */
   take(event: RawEvent): { change: StoreChange | undefined; findings: readonly Finding[] } {
     const before = this.#entries.get(event.key);
+    const inherited = this.#inherited.get(event.key);
+    this.#inherited.delete(event.key);
     if (event.op === 'delete') {
       this.#noteKind(before?.resource);
       this.#entries.delete(event.key);
@@ -72,13 +78,13 @@ export class Store {
     const value = parsed && this.#shared.share(parsed, before?.resource);
     const findings = issues.length === 0 ? NONE : issues.map((issue) => locate(issue, event));
     const isRefused = value === undefined && issues.some((issue) => issue.severity === 'error');
-    const kept = isRefused ? before?.resource : value;
+    const kept = isRefused ? (before?.resource ?? inherited) : value;
     const { origin } = event;
     this.#entries.set(event.key, { resource: kept, findings, isStale: isRefused, origin });
-    if (isRefused) return { change: undefined, findings };
-    this.#noteKind(value ?? before?.resource);
-    if (value !== undefined) {
-      return { change: { op: 'put', key: event.key, resource: value }, findings };
+    if (isRefused && inherited === undefined) return { change: undefined, findings };
+    this.#noteKind(kept ?? before?.resource);
+    if (kept !== undefined) {
+      return { change: { op: 'put', key: event.key, resource: kept }, findings };
     }
     const wasThere = before?.resource !== undefined;
     return { change: wasThere ? { op: 'delete', key: event.key } : undefined, findings };
@@ -91,6 +97,20 @@ export class Store {
   /** Keys of objects whose newest version is not the one in force. */
   stale(): string[] {
     return [...this.#entries].filter(([, entry]) => entry.isStale).map(([key]) => key);
+  }
+
+  /** Accepted versions that the sources would not tell again, for the store that comes after this one. */
+  kept(): ReadonlyMap<string, Resource> {
+    const kept = new Map(this.#inherited);
+    for (const [key, { isStale, resource }] of this.#entries) {
+      if (isStale && resource !== undefined) kept.set(key, resource);
+    }
+    return kept;
+  }
+
+  /** Every object there is has been told of: what is still inherited is of objects that are gone. */
+  forgetInherited(): void {
+    this.#inherited.clear();
   }
 
   /** The accepted version that is in force; `undefined` = none ever was, or there is no such object. */

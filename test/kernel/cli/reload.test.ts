@@ -164,3 +164,31 @@ kernelTest('what a broken file said stays in force over a reload', CAPS, (t) =>
     }),
   ),
 );
+
+kernelTest('a policy whose newest version is refused stays in force over reloads', CAPS, (t) =>
+  Bench.with({}, (bench) =>
+    withAgent(bench.netns.path, async ({ agent, configure, manifests }) => {
+      const refused = policy('first').replace("app == 'web'", 'app ==');
+      writeFileSync(
+        manifests,
+        `${WEB}---
+${refused}---
+${policy('second')}`,
+      );
+      await bench.untilPolicies('first', 'second');
+      for (const action of ['Reject', 'Drop']) {
+        const from = agent.log().length;
+        configure(`denyAction: ${action}
+`);
+        await agent.logged(/^in sync/, from);
+        t.deepEqual(await bench.policies(), ['first', 'second'], action);
+      }
+      writeFileSync(
+        manifests,
+        `${WEB}---
+${policy('second')}`,
+      );
+      await bench.untilPolicies('second');
+    }),
+  ),
+);
