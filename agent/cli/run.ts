@@ -11,6 +11,7 @@ import { takeNotifier } from '../obs/notify.ts';
 import { KubernetesSource } from '../kube/kubernetes-source.ts';
 import { Agent } from '../runner/agent.ts';
 import { followFelix } from '../runner/felix.ts';
+import { followHostWarnings } from '../runner/host-warnings.ts';
 import { Supervised } from '../runner/supervised.ts';
 import type { Config } from '../config/keys.ts';
 import { FlowRing } from '../flowlog/ring.ts';
@@ -153,6 +154,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   const agent = new Agent(parts);
   const guarded = guardAgent(agent, gate, config, service);
   logEvents(agent, log, output);
+  followHostWarnings(agent, config.node, (text) => log.warn(text));
   supervised.follow(agent);
   await served.follow(agent, config, () => flows.flowLog.counts);
   flows.follow(agent);
@@ -208,7 +210,7 @@ function logEvents({ events, engine }: Agent, log: Log, output: OutputFormat): v
   });
   events.on('applied', ({ report }) => {
     const counts = {
-      endpoints: engine.endpoints().length,
+      workloads: engine.endpoints().length,
       hostEndpoints: engine.hostEndpoints().length,
     };
     for (const refusal of report.quarantined) {

@@ -5,7 +5,8 @@ import type {
   ResolvedTier,
 } from '../../compiler/calc/resolved.ts';
 import { printAddress } from '../../compiler/model/ip.ts';
-import type { Direction } from '../../compiler/model/policy.ts';
+import { hostOrigin } from '../../compiler/nft/host-endpoints.ts';
+import { HOST_STAGE_NAMES } from '../../compiler/nft/host-stages.ts';
 import { compareUtf8 } from '../../compiler/model/text-order.ts';
 import type { AgentView } from './agent-view.ts';
 
@@ -15,7 +16,7 @@ export type RealisedDirection = ResolvedDirection;
 export interface RealisedEndpoint {
   readonly kind: 'workload' | 'host';
   readonly name: string;
-  /** Empty for an endpoint whose packets are found by address. */
+  /** Empty for an endpoint whose packets are found by address. Of a wildcard: those that are there now. */
   readonly interfaces: readonly string[];
   readonly byAddress: boolean;
   readonly addresses: readonly string[];
@@ -24,8 +25,12 @@ export interface RealisedEndpoint {
   readonly egress: RealisedDirection;
   /** Host endpoints: stages of their own, where any policy is in them. */
   readonly stages: Readonly<Record<string, readonly ResolvedTier[]>>;
-  /** Directions that are closed because the kernel refused their rules. */
-  readonly closed: readonly Direction[];
+  /** Of `interfaces`, those that the kernel does not have now. */
+  readonly absent: readonly string[];
+  /** It has what appears later too, but for interfaces of workloads and of other host endpoints. */
+  readonly isWildcard: boolean;
+  /** Directions, or stages of a host endpoint, that are closed because the kernel refused their rules. */
+  readonly closed: readonly string[];
 }
 
 /** In the order of their names. */
@@ -33,7 +38,7 @@ export function realisedEndpoints(agent: AgentView): readonly RealisedEndpoint[]
   const { engine } = agent;
   return [
     ...engine.endpoints().map((endpoint) => workload(agent, endpoint)),
-    ...engine.hostEndpoints().map(host),
+    ...hosts(engine),
   ].sort((a, b) => compareUtf8(a.name, b.name));
 }
 
@@ -52,6 +57,8 @@ function workload(
     ingress,
     egress,
     stages: {},
+    absent: [],
+    isWildcard: false,
     closed: (['ingress', 'egress'] as const).filter((direction) =>
       compiler.refused.has(`endpoint ${endpoint.id} ${direction}`),
     ),
@@ -60,20 +67,47 @@ function workload(
 
 type PlacedHost = ReturnType<AgentView['engine']['hostEndpoints']>[number];
 
-function host({ resolved, placement }: PlacedHost): RealisedEndpoint {
+function hosts(engine: AgentView['engine']): readonly RealisedEndpoint[] {
+  const all = engine.hostEndpoints();
+  const present = engine.interfaces();
+  const owned = new Set(all.flatMap(({ placement }) => placement.interfaces));
+  const free = present.filter(
+    ({ name, isWorkload }) => name !== 'lo' && !isWorkload && !owned.has(name),
+  );
+  const names = new Set(present.map(({ name }) => name));
+  return all.map((each) =>
+    host(
+      each,
+      free.map(({ name }) => name),
+      names,
+      engine.compiler.refused,
+    ),
+  );
+}
+
+function host(
+  { resolved, placement }: PlacedHost,
+  free: readonly string[],
+  present: ReadonlySet<string>,
+  refused: ReadonlySet<string>,
+): RealisedEndpoint {
   const { endpoint, normal } = resolved;
   const { interfaces, isDefault } = placement;
   const stages = Object.entries(stagesOf(resolved)).filter(([, tiers]) => tiers.length > 0);
   return {
     kind: 'host',
     name: endpoint.name,
-    interfaces: isDefault ? [...interfaces, 'every other one'] : interfaces,
+    interfaces: isDefault ? [...interfaces, ...free].sort(compareUtf8) : interfaces,
+    absent: interfaces.filter((name) => !present.has(name)),
+    isWildcard: isDefault,
     byAddress: false,
     addresses: endpoint.expectedIPs.map(printAddress),
     labels: endpoint.labels,
     ...normal,
     stages: Object.fromEntries(stages),
-    closed: [],
+    closed: HOST_STAGE_NAMES.filter((stage) =>
+      refused.has(`${hostOrigin(endpoint.name)} ${stage}`),
+    ),
   };
 }
 

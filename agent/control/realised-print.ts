@@ -4,16 +4,14 @@ import type { RealisedEndpoint } from './realised-endpoints.ts';
 import type { RealisedPolicy, RealisedRule, RealisedSet, Rows } from './realised.ts';
 
 export function printEndpoint(endpoint: RealisedEndpoint): readonly string[] {
-  const { kind, name, interfaces, byAddress, addresses, stages, closed } = endpoint;
-  const where = [
-    ...(interfaces.length > 0 ? [`interface ${interfaces.join(', ')}`] : []),
-    ...(byAddress ? ['found by its address'] : []),
-  ];
-  const place = where.length > 0 ? where.join(', ') : 'NO INTERFACE';
+  const { kind, name, byAddress, addresses, stages, closed } = endpoint;
+  const where = [...printInterfaces(endpoint), ...(byAddress ? ['found by its address'] : [])];
+  const none = kind === 'host' ? 'NO INTERFACE: it governs nothing now' : 'NO INTERFACE';
+  const place = where.length > 0 ? where.join(', ') : none;
   const owned = addresses.length > 0 ? addresses.join(', ') : 'no address';
   return [
     `${kind === 'host' ? 'host endpoint ' : ''}${name}: ${place}; ${owned}`,
-    ...closed.map((direction) => `  ! ${direction} is CLOSED: the kernel refused its rules`),
+    ...closed.map((stage) => `  ! ${stage} is CLOSED: the kernel refused its rules`),
     ...Object.entries(stages).flatMap(([stage, tiers]) => [
       `  ${stage}`,
       ...tiers.flatMap(printTier),
@@ -21,6 +19,15 @@ export function printEndpoint(endpoint: RealisedEndpoint): readonly string[] {
     ...printDirection('ingress', endpoint.ingress),
     ...printDirection('egress', endpoint.egress),
   ];
+}
+
+function printInterfaces({ interfaces, absent, isWildcard }: RealisedEndpoint): string[] {
+  const shown = interfaces.map((name) =>
+    absent.includes(name) ? `${name} (not there now)` : name,
+  );
+  const rest = 'and every other one that appears';
+  if (shown.length === 0) return isWildcard ? [`no interface now, ${rest}`] : [];
+  return [`interface ${shown.join(', ')}${isWildcard ? `, ${rest}` : ''}`];
 }
 
 function printDirection(name: string, { tiers, profiles }: ResolvedDirection): string[] {

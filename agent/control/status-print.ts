@@ -56,8 +56,16 @@ function row(name: string, text: string): string {
 
 function printCounts({ counts }: Status): string {
   const { endpoints, hostEndpoints, policies, sets, chains } = counts;
-  const hosts = hostEndpoints === 0 ? '' : `${hostEndpoints} host endpoints, `;
-  return `${endpoints} endpoints, ${hosts}${policies} policies, ${sets} sets, ${chains} chains`;
+  const governed = [
+    // One of the two always is: nothing at all is said as `0 workloads`.
+    ...(endpoints > 0 || hostEndpoints === 0 ? [some(endpoints, 'workload')] : []),
+    ...(hostEndpoints > 0 ? [some(hostEndpoints, 'host endpoint')] : []),
+  ];
+  return `${governed.join(', ')}, ${policies === 1 ? '1 policy' : `${policies} policies`}, ${some(sets, 'set')}, ${some(chains, 'chain')}`;
+}
+
+function some(count: number, name: string): string {
+  return `${count} ${name}${count === 1 ? '' : 's'}`;
 }
 
 function printApply({ lastApply, nowMs }: Status): string {

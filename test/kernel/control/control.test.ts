@@ -38,7 +38,7 @@ kernelTest('status: in sync, repaired, degraded, stopped', CAPS, (t) =>
     t.is(good.exitCode, 0, good.stdout + good.stderr);
     t.regex(good.stdout, /^enforcing: /);
     t.regex(good.stdout, new RegExp(`node: +${NODE}`));
-    t.regex(good.stdout, /in force: +1 endpoints, 1 policies/);
+    t.regex(good.stdout, /in force: +1 workload, 1 policy/);
 
     const seen = agent.log().length;
     await bench.nft('delete', 'table', 'inet', 'picket');
