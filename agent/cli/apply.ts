@@ -9,6 +9,7 @@ import { printRefusal } from '../engine/engine.ts';
 import type { ApplyReport, Engine } from '../engine/engine.ts';
 import { monotonicMs } from '../guard/clock.ts';
 import { digestsOf } from '../guard/digest.ts';
+import { yieldToOpening } from '../guard/opening.ts';
 import { forgetUndone } from '../guard/pending.ts';
 import type { PendingSnapshot } from '../guard/pending.ts';
 import { settleOverdue } from '../guard/undo.ts';
@@ -17,6 +18,7 @@ import { loadNative } from '../native/native.ts';
 import type { Native } from '../native/native.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
 import { readPanicMark } from '../state/panic.ts';
+import type { PanicMark } from '../state/panic.ts';
 import { armApply, disarmUnchanged, finishIfUndone, undoFailed } from './apply-guarded.ts';
 import { checkOperator, preview } from './apply-preview.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -98,7 +100,8 @@ async function apply(options: ApplyOptions): Promise<number> {
   const dataplane = new NetlinkDataplane(native, config.netns);
   try {
     if (!options.dryRun) refuseWhileWaiting(await settleOverdue(parts), 'picket apply');
-    const loaded = await loadManifests(config, dataplane);
+    const yielding = yieldToOpening(dataplane, parts.directories, refuseOpen);
+    const loaded = await loadManifests(config, yielding);
     const { engine, issues, objects } = loaded;
     printIssues(issues, options.output);
     if (objects === 0) throw nothingToApply(config.manifests, issues);
@@ -122,10 +125,13 @@ async function apply(options: ApplyOptions): Promise<number> {
 
 function refuseInEmergency({ directories }: UndoParts): void {
   const panic = readPanicMark(directories);
-  if (panic === undefined) return;
-  const since = new Date(panic.sinceMs).toISOString();
+  if (panic !== undefined) refuseOpen(panic);
+}
+
+function refuseOpen({ path, sinceMs }: PanicMark): never {
+  const since = new Date(sinceMs).toISOString();
   throw new CommandError(
-    `nothing applied: opened in an emergency at ${since} (${panic.path}). To enforce again say first: picket panic-open --undo`,
+    `nothing applied: opened in an emergency at ${since} (${path}). To enforce again say first: picket panic-open --undo`,
   );
 }
 

@@ -13,12 +13,14 @@ import { settledTable, whyNotRestorable } from '../state/batch.ts';
 import { readHostDigest, readLastGood } from '../state/last-good.ts';
 import { readTable, sendBatch, withNetfilter } from '../state/load.ts';
 import { readPanicMark } from '../state/panic.ts';
+import type { PanicMark } from '../state/panic.ts';
 import type { Digests, PendingFields, SnapshotHeader } from '../state/snapshot.ts';
 import { arm } from './arm.ts';
 import type { StartGuard } from './arm.ts';
 import { monotonicMs } from './clock.ts';
 import { digestsOf } from './digest.ts';
 import { HeldError } from './held.ts';
+import { yieldToOpening } from './opening.ts';
 import { claimToSettle, forgetUndone, isPending, isUndoing, readUndone } from './pending.ts';
 import type { Undone } from './pending.ts';
 import { settleOverdue } from './undo.ts';
@@ -85,13 +87,14 @@ export class Gate {
 
   /** The dataplane, but for what must not be committed any more when the time comes. */
   over(dataplane: Dataplane): Dataplane {
-    return {
+    const checked = {
       dump: () => dataplane.dump(),
       commit: (ops: readonly NftOp[]): Promise<CommitResult> => {
         this.#checkCommit();
         return dataplane.commit(ops);
       },
     };
+    return yieldToOpening(checked, this.#parts.directories, (panic) => this.#holdOpen(panic));
   }
 
   /** Before each step. Throws HeldError, also where files cannot be read or written, and AgentError of the kernel. */
@@ -136,7 +139,6 @@ export class Gate {
   }
 
   #checkCommit(): void {
-    this.#checkEmergency();
     const { run } = this.#parts.directories;
     if (this.#armed === undefined || isPending(run)) return;
     const isUndone = isUndoing(run) || readUndone(run)?.id === this.#armed.pending.id;
@@ -145,11 +147,14 @@ export class Gate {
 
   #checkEmergency(): void {
     const panic = readPanicMark(this.#parts.directories);
-    if (panic === undefined) return;
+    if (panic !== undefined) this.#holdOpen(panic);
+  }
+
+  #holdOpen({ path, sinceMs }: PanicMark): never {
     // What waited is forgotten, which confirms nothing.
     this.#armed = undefined;
-    const text = `OPEN: opened in an emergency (${panic.path}), nothing is enforced until somebody says: picket panic-open --undo`;
-    this.#hold('emergency', text, panic.sinceMs);
+    const text = `OPEN: opened in an emergency (${path}), nothing is enforced until somebody says: picket panic-open --undo`;
+    this.#hold('emergency', text, sinceMs);
   }
 
   /** What became of the change that waits. Where its guard has died, it is undone here. */

@@ -1,9 +1,9 @@
 /** `picket panic-open`: opens whatever is broken, stays open, and is undone. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { readPending } from '../../../agent/guard/pending.ts';
-import { until } from '../../support/cli.ts';
+import { DIRECTORIES, picket, until } from '../../support/cli.ts';
 import { GuardedHost, hostPolicy } from '../../support/guarded-host.ts';
 import { kernelTest } from '../../support/needs.ts';
 import { projectPath } from '../../support/tools.ts';
@@ -65,6 +65,45 @@ kernelTest('a change that waits is forgotten: its guard puts nothing back', CAPS
     t.is(await host.bench.table(), undefined);
   }),
 );
+
+kernelTest('an apply under way when somebody opens closes nothing again', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    const log = join(host.bench.manifests, '../steps');
+    const env = {
+      ...host.env,
+      NODE_OPTIONS: `--import=${projectPath('test/support/kill-step.ts')}`,
+      PICKET_TEST_KILL_LOG: log,
+      PICKET_TEST_KILL_COMMAND: 'apply',
+      PICKET_TEST_KILL_SIGNAL: 'SIGSTOP',
+    };
+    const apply = ['apply', ...host.bench.options()];
+    t.is((await picket(apply, [], env)).exitCode, 0);
+    const transaction = steps(log).indexOf('exchange') + 1;
+    t.true(transaction > 0);
+    host.bench.write('host.yaml', hostPolicy('443'));
+    rmSync(log);
+    const under = execa(projectPath('bin/picket'), apply, {
+      reject: false,
+      env: { ...DIRECTORIES, ...env, PICKET_TEST_KILL_AT: String(transaction) },
+    });
+    try {
+      await until('stopped ahead of the transaction', () => steps(log).includes('killed SIGSTOP'));
+      t.is((await host.run('panic-open')).exitCode, 0);
+      under.kill('SIGCONT');
+      const { exitCode, stderr } = await under;
+      t.is(exitCode, 1);
+      t.regex(stderr, /nothing applied: opened in an emergency/);
+      t.is(await host.bench.table(), undefined);
+    } finally {
+      under.kill('SIGKILL');
+      await under;
+    }
+  }),
+);
+
+function steps(log: string): string[] {
+  return existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [];
+}
 
 kernelTest('a running agent, which has the lock, leaves it open until it is undone', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
