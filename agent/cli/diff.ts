@@ -138,7 +138,7 @@ async function diffWorlds(options: DiffOptions): Promise<number> {
   const before: Keyed = running.objects.resources();
   const own: Keyed = engine.store.resources();
   const after = options.add ? added(before, own) : own;
-  warnOfNobody(after, options);
+  warnOfNobody(before, after, options);
   const scene = (resources: Keyed): Scene =>
     sceneOf(storeOf(resources, running.objects, engine.store), {
       config: running.oracle,
@@ -175,8 +175,9 @@ function added(before: Keyed, own: Keyed): Keyed {
   return [...before.filter(([key]) => !replaced.has(objectKey(key))), ...own];
 }
 
-function warnOfNobody(after: Keyed, { add, output }: DiffOptions): void {
-  if (add || output === 'json' || after.some(([, { kind }]) => kind === 'WorkloadEndpoint')) return;
+function warnOfNobody(before: Keyed, after: Keyed, { add, output }: DiffOptions): void {
+  const hasPods = (all: Keyed): boolean => all.some(([, { kind }]) => kind === 'WorkloadEndpoint');
+  if (add || output === 'json' || !hasPods(before) || hasPods(after)) return;
   process.stderr.write(
     'warning: the manifests have no pods at all: --add compares what they would do to those that run\n',
   );

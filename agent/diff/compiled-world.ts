@@ -144,7 +144,12 @@ export class CompiledWorld {
         [...byFamily[family].hosts].map((value) => ({ family, first: value, last: value })),
       ),
     );
-    return [...single, ...this.#nets];
+    // Endpoints of services need not be workloads.
+    const withPorts = [...this.#portsAt.keys()].map((at): AddressRange => {
+      const [family, value = ''] = at.split(' ');
+      return { family: family === '4' ? 4 : 6, first: BigInt(value), last: BigInt(value) };
+    });
+    return [...single, ...withPorts, ...this.#nets];
   }
 
   readonly #memberOf: Readonly<Record<Family, MemberOf>> = {

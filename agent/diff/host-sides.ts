@@ -84,7 +84,7 @@ export function sidesOf(
   const see = new Sight(compiled.before, compiled.after);
   const nobody = { interfaces: [], before: NOBODY, after: NOBODY };
   const gates = new Map<string, Side>();
-  for (const name of possibleInterfaces(either, node)) {
+  for (const name of possibleInterfaces(either, node).toSorted(byName)) {
     const link = linkNamed(before, name);
     if (name === undefined || link === undefined) continue;
     const both = governing(link);
@@ -156,4 +156,8 @@ function hostEnds(
     members: [],
     addresses: [byFamily([address])],
   }));
+}
+
+function byName(a: string | undefined, b: string | undefined): number {
+  return compareUtf8(a ?? '', b ?? '');
 }
