@@ -55,7 +55,7 @@ function check(options: ConfigOptions): number {
   } else {
     for (const issue of issues) process.stderr.write(`${printConfigIssue(issue)}\n`);
     for (const line of isGood ? printSettings(resolved) : []) printLine(line);
-    printLine(`${file ?? 'no file'}: ${isGood ? 'valid' : `${issues.length} wrong`}`);
+    printLine(`${file ?? 'no file, the defaults'}: ${isGood ? 'valid' : `${issues.length} wrong`}`);
   }
   return isGood ? EXIT.good : EXIT.usage;
 }

@@ -141,7 +141,12 @@ export class DirectorySource implements Source {
     }
     const failed = new Set(refusals.map(({ path }) => path));
     this.#directoryIssues = [
-      ...refusals.map((refusal) => issueOf(refusal, 'the directory cannot be read')),
+      ...refusals.map((refusal) =>
+        issueOf(
+          refusal,
+          `the ${isManifestName(refusal.path) ? 'file' : 'directory'} cannot be read`,
+        ),
+      ),
       ...unwatched
         .filter(({ path }) => !failed.has(path))
         .map((refusal) => issueOf(refusal, 'changes in this directory are not seen')),

@@ -53,9 +53,15 @@ export function readManifest(bytes: Uint8Array): Manifest {
   try {
     return readText(text);
   } catch (error) {
-    // The parser recurses; what overflows its stack is no manifest.
-    return unreadable(`the file cannot be parsed: ${String(error)}`);
+    return unreadable(`the file cannot be parsed: ${whyNotParsed(error)}`);
   }
+}
+
+/** The parser recurses, and counts what aliases stand for; what is beyond either limit is no manifest. */
+function whyNotParsed(error: unknown): string {
+  if (error instanceof RangeError) return 'it is nested too deeply';
+  if (error instanceof ReferenceError) return `its aliases stand for too much (${error.message})`;
+  return String(error);
 }
 
 /** A file of which nothing can be used. */

@@ -55,9 +55,10 @@ export async function listTree(
       if (visited.has(real)) continue;
       visited.add(real);
       onDirectory(path);
-      const { directories, manifests } = await listDirectory(path);
+      const { directories, manifests, unnamed } = await listDirectory(path);
       queue.push(...directories);
       files.push(...manifests);
+      for (const name of unnamed) refusals.push({ path: name, message: NOT_UTF8 });
     } catch (error) {
       const code = codeOf(error);
       if (path === root && code === 'ENOTDIR') files.push(root);
@@ -71,17 +72,35 @@ export async function listTree(
 
 async function listDirectory(
   path: string,
-): Promise<{ readonly directories: string[]; readonly manifests: string[] }> {
+): Promise<Readonly<Record<'directories' | 'manifests' | 'unnamed', string[]>>> {
   const directories: string[] = [];
   const manifests: string[] = [];
+  const unnamed: string[] = [];
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (isIgnoredName(entry.name)) continue;
     const child = join(path, entry.name);
     const isLink = entry.isSymbolicLink();
+    const isOfInterest = entry.isDirectory() || isManifestName(entry.name);
+    if (isOfInterest && entry.name.includes('\ufffd') && !(await exists(child))) {
+      unnamed.push(child);
+      continue;
+    }
     if (entry.isDirectory() || (isLink && (await isDirectory(child)))) directories.push(child);
     else if (isManifestName(entry.name)) manifests.push(child);
   }
-  return { directories, manifests };
+  return { directories, manifests, unnamed };
+}
+
+/** Node decodes names as UTF-8, and cannot open again what it could not decode. */
+const NOT_UTF8 = 'its name is not valid UTF-8: rename it';
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Follows links; false for what cannot be looked at. */

@@ -141,6 +141,20 @@ test('a directory that is missing is reported', async (t) => {
   ]);
 });
 
+test('a name that is no UTF-8 is reported: such a file cannot be opened', async (t) => {
+  const dir = directory(t);
+  const name = Buffer.concat([
+    Buffer.from(join(dir, 'a')),
+    Buffer.from([0xff]),
+    Buffer.from('.yaml'),
+  ]);
+  await writeFile(name, tiers('d'));
+  const view = await load(dir);
+  t.deepEqual(view.issues, [
+    'DIR/a\ufffd.yaml: error: the file cannot be read: its name is not valid UTF-8: rename it',
+  ]);
+});
+
 test('what is no readable file is reported and does not block', async (t) => {
   const dir = directory(t);
   execFileSync('mkfifo', [join(dir, 'a.yaml')]);
