@@ -4,7 +4,7 @@ import type { KernelTable } from '../../compiler/nft/table.ts';
 import type { Config } from '../config/keys.ts';
 import { askAgent, ControlError } from '../control/client.ts';
 import { STATUS_PATH } from '../control/routes.ts';
-import { printStatus } from '../control/status-print.ts';
+import { printGoverned, printStatus } from '../control/status-print.ts';
 import type { Status } from '../control/status.ts';
 import { NetlinkDataplane } from '../dataplane/netlink-dataplane.ts';
 import { AgentError } from '../errors.ts';
@@ -91,6 +91,7 @@ type Kernel =
       readonly chains: number;
       readonly sets: number;
       readonly endpoints: number;
+      readonly hostEndpoints: number;
     }
   | { readonly state: 'nothing' }
   | { readonly state: 'unknown'; readonly error: string };
@@ -112,16 +113,18 @@ async function readKernel(netns: string): Promise<Kernel> {
 function describeTable(table: KernelTable | undefined): Kernel {
   if (table === undefined) return { state: 'nothing' };
   const chains = [...table.chains.keys()];
-  // Each local endpoint has one: see endpointChain.
+  // Each local endpoint has one: see endpointChain, and hostChain.
+  const hostEndpoints = chains.filter((name) => name.startsWith('host-ingress/')).length;
   const endpoints = chains.filter((name) => name.startsWith('to-') && name !== 'to-host').length;
-  return { state: 'enforcing', chains: chains.length, sets: table.sets.size, endpoints };
+  const sets = table.sets.size;
+  return { state: 'enforcing', chains: chains.length, sets, endpoints, hostEndpoints };
 }
 
 function printKernel(kernel: Kernel): string {
   switch (kernel.state) {
     case 'enforcing':
       return (
-        `the table "inet picket" is there and enforces: ${kernel.endpoints} endpoints, ` +
+        `the table "inet picket" is there and enforces: ${printGoverned(kernel)}, ` +
         `${kernel.chains} chains, ${kernel.sets} sets; nobody keeps it up to date`
       );
     case 'nothing':

@@ -55,13 +55,18 @@ function row(name: string, text: string): string {
 }
 
 function printCounts({ counts }: Status): string {
-  const { endpoints, hostEndpoints, policies, sets, chains } = counts;
-  const governed = [
-    // One of the two always is: nothing at all is said as `0 workloads`.
-    ...(endpoints > 0 || hostEndpoints === 0 ? [some(endpoints, 'workload')] : []),
-    ...(hostEndpoints > 0 ? [some(hostEndpoints, 'host endpoint')] : []),
-  ];
-  return `${governed.join(', ')}, ${policies === 1 ? '1 policy' : `${policies} policies`}, ${some(sets, 'set')}, ${some(chains, 'chain')}`;
+  const { policies, sets, chains } = counts;
+  return `${printGoverned(counts)}, ${policies === 1 ? '1 policy' : `${policies} policies`}, ${some(sets, 'set')}, ${some(chains, 'chain')}`;
+}
+
+/** `2 workloads, 1 host endpoint`; what there is none of is left out. */
+export function printGoverned({
+  endpoints,
+  hostEndpoints,
+}: Pick<Status['counts'], 'endpoints' | 'hostEndpoints'>): string {
+  const workloads = endpoints > 0 || hostEndpoints === 0 ? [some(endpoints, 'workload')] : [];
+  const hosts = hostEndpoints > 0 ? [some(hostEndpoints, 'host endpoint')] : [];
+  return [...workloads, ...hosts].join(', ');
 }
 
 function some(count: number, name: string): string {

@@ -58,7 +58,7 @@ kernelTest('status: in sync, repaired, degraded, stopped', CAPS, (t) =>
     const stopped = await ask();
     t.is(stopped.exitCode, 1);
     t.regex(stopped.stdout, /^NOT RUNNING/);
-    t.regex(stopped.stdout, /the table "inet picket" is there and enforces: 1 endpoints/);
+    t.regex(stopped.stdout, /the table "inet picket" is there and enforces: 1 workload/);
     const killed = bench.start();
     await killed.logged(/^in sync/);
     await killed.stop('SIGKILL');
