@@ -93,10 +93,7 @@ const CALICO: Kinds = new Map([
   ['NetworkSet', strict('namespaced', ({ spec, meta }) => parseNetworkSet(spec, meta))],
   ['GlobalNetworkSet', strict('cluster', ({ spec, meta }) => parseNetworkSet(spec, meta))],
   ['HostEndpoint', strict('cluster', ({ spec, meta }) => parseHostEndpoint(spec, meta))],
-  [
-    'FelixConfiguration',
-    loose('cluster', ({ spec, meta }) => parseFelixConfiguration(spec, meta)),
-  ],
+  ['FelixConfiguration', loose('cluster', ({ spec, meta }) => parseFelixConfiguration(spec, meta))],
 ]);
 
 const CORE: Kinds = new Map([

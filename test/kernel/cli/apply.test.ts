@@ -118,7 +118,11 @@ const USAGE = [
     args: ['apply', '-o', 'xml'],
     says: /'xml' is invalid. Allowed choices are text, json/,
   },
-  { name: 'no directory', args: ['run', '--manifests', ''], says: /nothing to take policies from: .*--manifests/ },
+  {
+    name: 'no directory',
+    args: ['run', '--manifests', ''],
+    says: /nothing to take policies from: .*--manifests/,
+  },
 ] as const;
 
 kernelTest('usage errors exit 2 and say what is wrong', ['addon'], async (t) => {
