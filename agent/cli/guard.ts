@@ -2,6 +2,8 @@
 import { Command, Option } from 'commander';
 import { guard } from '../guard/guard.ts';
 import { loadNative } from '../native/native.ts';
+import type { Native } from '../native/native.ts';
+import { plainLine } from '../obs/plain-text.ts';
 import { directoryOf } from '../state/files.ts';
 import { EXIT } from './exit.ts';
 import { printLine } from './report.ts';
@@ -32,13 +34,28 @@ export function guardCommand(): Command {
         process.on(signal, () => undefined);
       }
       // Whoever started it does not read on.
-      process.stdout.on('error', () => undefined);
+      for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
       const directories = {
         run: directoryOf(runDirectory, netns),
         state: directoryOf(stateDirectory, netns),
       };
-      const parts = { native: loadNative(), netns, directories, now: Date.now };
-      await guard(parts, id, () => printLine('ready'));
+      const native = loadNative();
+      const parts = { native, netns, directories, now: Date.now };
+      const onReady = (): void => printLine('ready');
+      await guard(parts, id, onReady, (trouble) => tellSystem(native, trouble));
       process.exitCode = EXIT.good;
     });
+}
+
+/** RFC 3164: facility daemon, severity error. */
+const SYSLOG_PRIORITY = 3 * 8 + 3;
+
+/** Nobody reads what a detached process writes, so to the system's log too, where there is one. */
+function tellSystem(native: Native, trouble: string): void {
+  process.stderr.write(`${trouble}\n`);
+  // A log that is not there, or full, is no reason to stop undoing.
+  native.sendUnixDatagram(
+    '/dev/log',
+    Buffer.from(`<${SYSLOG_PRIORITY}>picket[${process.pid}]: ${plainLine(trouble)}`),
+  );
 }

@@ -4,31 +4,38 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentError } from '../errors.ts';
+import { isSystemError } from '../state/files.ts';
 import { monotonicMs } from './clock.ts';
-import { asPending, claimToUndo, pendingVersion, readPending } from './pending.ts';
+import { asPending, claimToUndo, isUndoing, pendingVersion, readPending } from './pending.ts';
 import type { PendingSnapshot } from './pending.ts';
-import { finishUndoing } from './undo.ts';
+import { finishUndoing, putBack } from './undo.ts';
 import type { UndoParts } from './undo.ts';
 
 /** How often it looks whether the change is decided, milliseconds. */
 const LOOK_MS = 250;
 
-/** Between attempts when the kernel refuses to go back, milliseconds. */
+/** Between attempts when the kernel or a disk refuses to go back, milliseconds: twice as long each time. */
 const RETRY_MS = 500;
+const MAX_RETRY_MS = 30_000;
 
 export type GuardEnd = 'decided' | 'undone';
 
 /**
  * `onReady` is called once, when the change is known and the wait begins. From then on a file that is damaged keeps nobody from undoing: what
- * was read counts.
+ * was read counts. `tell` hears of each attempt to undo that did not succeed; it ends with one that does.
  */
-export async function guard(parts: UndoParts, id: string, onReady: () => void): Promise<GuardEnd> {
+export async function guard(
+  parts: UndoParts,
+  id: string,
+  onReady: () => void,
+  tell: (trouble: string) => void = () => undefined,
+): Promise<GuardEnd> {
   const { run } = parts.directories;
   let version: string | undefined;
   let change: PendingSnapshot | undefined;
   let isReady = false;
   for (;;) {
-    const found = pendingVersion(run);
+    const found = versionOf(run, version);
     if (found === undefined) return 'decided';
     if (found !== version) {
       version = found;
@@ -41,15 +48,61 @@ export async function guard(parts: UndoParts, id: string, onReady: () => void): 
     if (leftMs <= 0) break;
     await delay(Math.min(leftMs, LOOK_MS));
   }
-  if (!(await claimToUndo(run, id))) return 'decided';
-  for (;;) {
+  return undo(parts, change, tell);
+}
+
+/** Nobody is locked out because the kernel was short of memory once, or a disk is full or read-only. */
+async function undo(
+  parts: UndoParts,
+  change: PendingSnapshot,
+  tell: (trouble: string) => void,
+): Promise<GuardEnd> {
+  const { run } = parts.directories;
+  let isMine = false;
+  let isPutBack = false;
+  for (let waitMs = RETRY_MS; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
     try {
+      isMine ||= await claimToUndo(run, change.header.pending.id);
+      if (!isMine) return isPutBack ? 'undone' : 'decided';
+      // Somebody else has finished it, and may have changed something since.
+      if (!isUndoing(run)) return 'undone';
       await finishUndoing(parts, 'deadline', change);
       return 'undone';
     } catch (error) {
-      // Nobody is locked out because the kernel was short of memory once.
-      if (!(error instanceof AgentError)) throw error;
-      await delay(RETRY_MS);
+      tell(`a change that nobody confirmed, tried again in ${waitMs} ms: ${explain(error)}`);
+      // Nobody can claim it where its file cannot be moved: the rules need not wait for that.
+      if (!isMine && !isPutBack) isPutBack = await tryPutBack(parts, change, tell);
+      await delay(waitMs);
     }
   }
+}
+
+async function tryPutBack(
+  parts: UndoParts,
+  change: PendingSnapshot,
+  tell: (trouble: string) => void,
+): Promise<boolean> {
+  try {
+    await putBack(parts, change);
+    return true;
+  } catch (error) {
+    tell(`the rules before it are not in force: ${explain(error)}`);
+    return false;
+  }
+}
+
+/** What was there before, where the system does not say. */
+function versionOf(run: string, before: string | undefined): string | undefined {
+  try {
+    return pendingVersion(run);
+  } catch (error) {
+    explain(error);
+    return before;
+  }
+}
+
+/** Of what comes from outside; throws what is our own bug. */
+function explain(error: unknown): string {
+  if (error instanceof AgentError || isSystemError(error)) return error.message;
+  throw error;
 }

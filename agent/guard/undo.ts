@@ -35,26 +35,35 @@ export interface UndoParts {
  * counts where the file is damaged since.
  */
 export async function finishUndoing(
-  { native, netns, directories, now }: UndoParts,
+  parts: UndoParts,
   why: Undone['why'],
   known?: PendingSnapshot,
 ): Promise<Undone | undefined> {
-  const { run } = directories;
+  const { run } = parts.directories;
   const before = readUndoing(run) ?? known;
-  const isOpen = readPanicMark(directories) !== undefined;
-  const batch = isOpen ? encodeTable(undefined) : before?.batch;
-  if (batch !== undefined) await withNetfilter(native, netns, (socket) => sendBatch(socket, batch));
+  const isOpen = await putBack(parts, before);
   if (before === undefined || isOpen) {
     await dropUndoing(run);
     return undefined;
   }
-  const undone = describeUndone(before, why, now());
+  const undone = describeUndone(before, why, parts.now());
   const { createdMs: stateMs, origin } = before.header;
   const text = `the state before a change: ${origin}`;
   await noteEnforcedOrigin(run, { source: 'rollback', sinceMs: undone.atMs, stateMs, text });
   // Last: until then whoever comes next does all of it again.
   await noteUndone(run, undone);
   return undone;
+}
+
+/** The rules alone; true = opened in an emergency, so that there are none. Throws AgentError. */
+export async function putBack(
+  { native, netns, directories }: UndoParts,
+  before: PendingSnapshot | undefined,
+): Promise<boolean> {
+  const isOpen = readPanicMark(directories) !== undefined;
+  const batch = isOpen ? encodeTable(undefined) : before?.batch;
+  if (batch !== undefined) await withNetfilter(native, netns, (socket) => sendBatch(socket, batch));
+  return isOpen;
 }
 
 function describeUndone({ header }: PendingSnapshot, why: Undone['why'], atMs: number): Undone {
