@@ -16,7 +16,14 @@ export interface Dress {
   readonly tcpFlags?: keyof typeof TCP_FLAGS;
   /** IPv6 extension headers before the transport header, in this order. */
   readonly extensions?: readonly (keyof typeof EXTENSIONS)[];
+  /** Only this half of it, which the other half of the same id completes; neither is recognised where it arrives. */
+  readonly fragment?: { readonly id: number; readonly half: 'first' | 'last' };
 }
+
+/** Without IP headers: the kernel takes no smaller ones for honest, but for the last of IPv6 (RFC 8200 section 4.5). */
+const FIRST_HALF_BYTES = 1_232;
+
+const FRAGMENT_HEADER = 44;
 
 /** Ethernet addresses of a wire's two ends, as 12 hex digits. */
 export interface Macs {
@@ -54,7 +61,17 @@ export function buildFrame(packet: Packet, macs: Macs, dress: Dress): Uint8Array
 
 /** The packet from its IP header on. */
 export function buildIp(packet: Packet, dress: Dress): Uint8Array {
-  const payload = buildTransport(packet, dress);
+  const { fragment } = dress;
+  const whole = buildTransport(
+    packet,
+    fragment === undefined ? dress : { ...dress, tag: fragment.id },
+  );
+  const payload =
+    fragment === undefined
+      ? whole
+      : fragment.half === 'first'
+        ? whole.subarray(0, FIRST_HALF_BYTES)
+        : whole.subarray(FIRST_HALF_BYTES);
   return packet.family === 4
     ? buildIpv4(packet, payload, dress)
     : buildIpv6(packet, payload, dress);
@@ -123,7 +140,8 @@ function buildIpv4(packet: Packet, payload: Buffer, dress: Dress): Buffer {
   const header = Buffer.alloc(20);
   header.writeUInt8(0x45, 0);
   header.writeUInt16BE(20 + payload.length, 2);
-  header.writeUInt16BE(dress.tag & 0xffff, 4);
+  header.writeUInt16BE((dress.fragment?.id ?? dress.tag) & 0xffff, 4);
+  header.writeUInt16BE(fragmentField(dress, 13), 6);
   header.writeUInt8(64, 8);
   header.writeUInt8(packet.protocol, 9);
   addressBytes(packet.saddr).copy(header, 12);
@@ -132,9 +150,24 @@ function buildIpv4(packet: Packet, payload: Buffer, dress: Dress): Buffer {
   return Buffer.concat([header, payload]);
 }
 
+/** Where the half stands, in units of eight bytes, and whether more comes: IPv4 has that flag at bit 13, IPv6 at bit 0. */
+function fragmentField({ fragment }: Dress, moreBit: 0 | 13): number {
+  if (fragment === undefined) return 0;
+  if (fragment.half === 'first') return 1 << moreBit;
+  return (FIRST_HALF_BYTES / 8) << (moreBit === 13 ? 0 : 3);
+}
+
 function buildIpv6(packet: Packet, payload: Buffer, dress: Dress): Buffer {
-  const chain = [...(dress.extensions ?? []).map((name) => EXTENSIONS[name]), packet.protocol];
-  const extensions = chain.slice(1).map((next) => Buffer.from([next, 0, 1, 4, 0, 0, 0, 0]));
+  const { fragment } = dress;
+  const before = (dress.extensions ?? []).map((name) => EXTENSIONS[name]);
+  const chain = [...before, ...(fragment === undefined ? [] : [FRAGMENT_HEADER]), packet.protocol];
+  const extensions = chain.slice(1).map((next, index) => {
+    if (chain[index] !== FRAGMENT_HEADER) return Buffer.from([next, 0, 1, 4, 0, 0, 0, 0]);
+    const header = Buffer.from([next, 0, 0, 0, 0, 0, 0, 0]);
+    header.writeUInt16BE(fragmentField(dress, 0), 2);
+    header.writeUInt32BE(fragment?.id ?? 0, 4);
+    return header;
+  });
   const header = Buffer.alloc(40);
   header.writeUInt8(0x60, 0);
   header.writeUInt16BE(extensions.length * 8 + payload.length, 4);
@@ -147,7 +180,8 @@ function buildIpv6(packet: Packet, payload: Buffer, dress: Dress): Buffer {
 
 /** Transport header and tag. Protocols without a row in this switch carry the tag alone. */
 function buildTransport(packet: Packet, dress: Dress): Buffer {
-  const tag = tagBytes(dress.tag);
+  const padding = Buffer.alloc(dress.fragment === undefined ? 0 : FIRST_HALF_BYTES);
+  const tag = Buffer.concat([padding, tagBytes(dress.tag)]);
   switch (packet.protocol) {
     case TCP:
       return checksummed(packet, tcpHeader(packet, dress), tag, 16);
