@@ -140,10 +140,17 @@ function candidates(ranges: readonly AddressRange[]): readonly Address[] {
 export class Sight {
   readonly #worlds: readonly CompiledWorld[];
   readonly #ruleRanges: readonly AddressRange[];
+  /** Sets that count; `undefined` = all. */
+  readonly #only: ReadonlySet<string> | undefined;
 
-  constructor(before: CompiledWorld, after: CompiledWorld) {
+  /** `hosts`: as rules of host endpoints alone see it. */
+  constructor(before: CompiledWorld, after: CompiledWorld, whose: 'all' | 'hosts' = 'all') {
     this.#worlds = [before, after];
-    this.#ruleRanges = unique(this.#worlds.flatMap((world) => world.ruleRanges()));
+    const hosts = whose === 'all' ? undefined : this.#worlds.map((world) => world.hostSight());
+    this.#ruleRanges = unique(
+      hosts?.flatMap(({ ranges }) => ranges) ?? this.#worlds.flatMap((world) => world.ruleRanges()),
+    );
+    this.#only = hosts && new Set(hosts.flatMap(({ sets }) => [...sets]));
   }
 
   /** Ranges that rules or sets name. */
@@ -157,8 +164,19 @@ export class Sight {
     const inside = this.#ruleRanges.flatMap((range, index) =>
       range.family === family && isIn(range, value) ? [index] : [],
     );
-    const sets = this.#worlds.map((world) => [...world.membershipsOf(address)].sort().join());
+    const sets = this.#worlds.map((world) =>
+      [...world.membershipsOf(address)]
+        .filter((id) => this.#counts(id))
+        .sort()
+        .join(),
+    );
     return [family, inside.join(), ...sets].join('|');
+  }
+
+  /** Of a set, or of a set with protocol and port. */
+  #counts(id: string): boolean {
+    if (this.#only === undefined || this.#only.has(id)) return true;
+    return this.#only.has(id.split('/').slice(0, -2).join('/'));
   }
 }
 

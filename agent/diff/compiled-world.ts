@@ -129,12 +129,18 @@ export class CompiledWorld {
 
   /** Ranges that rules of the programs so far name themselves. */
   ruleRanges(): readonly AddressRange[] {
-    return [...this.#programs.values()].flatMap(({ ir }) =>
-      testsOf(ir).flatMap((test) => {
-        if (test.kind !== 'ranges' || (test.field !== 'saddr' && test.field !== 'daddr')) return [];
-        return test.ranges.map(({ first, last }) => ({ family: ir.family, first, last }));
-      }),
+    return rangesOf([...this.#programs.values()]);
+  }
+
+  /** The same of host endpoints alone, and the sets that they ask. */
+  hostSight(): { readonly ranges: readonly AddressRange[]; readonly sets: ReadonlySet<string> } {
+    const programs = [...this.hosts.values()].flatMap((stages) =>
+      Object.values(stages).flatMap((byFamily) => [byFamily[4], byFamily[6]]),
     );
+    return {
+      ranges: rangesOf(programs),
+      sets: new Set(programs.flatMap(({ sets }) => [...sets])),
+    };
   }
 
   /** Ranges that sets have, single addresses too. */
@@ -210,6 +216,15 @@ function emptyIndex(): SetIndex {
 export function testsOf({ tiers, profiles }: IrProgram): IrPolicy['rules'][number]['tests'] {
   const policies = [...tiers.flatMap((tier) => tier.policies), ...profiles];
   return policies.flatMap(({ rules }) => rules.flatMap(({ tests }) => tests));
+}
+
+function rangesOf(programs: readonly Program[]): readonly AddressRange[] {
+  return programs.flatMap(({ ir }) =>
+    testsOf(ir).flatMap((test) => {
+      if (test.kind !== 'ranges' || (test.field !== 'saddr' && test.field !== 'daddr')) return [];
+      return test.ranges.map(({ first, last }) => ({ family: ir.family, first, last }));
+    }),
+  );
 }
 
 function setsOf(ir: IrProgram): ReadonlySet<string> {

@@ -42,24 +42,25 @@ interface Gathered {
   readonly change: Change;
   readonly froms: Set<EndClass>;
   readonly tos: Set<EndClass>;
+  /** Where host policy judges. */
+  readonly nodes: Set<string>;
 }
 
 export function groupChanges(changes: readonly Change[]): readonly ChangeGroup[] {
-  const ids = new Map<EndClass, number>();
+  const ids = new Map<string, number>();
   const idOf = (end: EndClass): number => {
-    const id = ids.get(end) ?? ids.size;
-    ids.set(end, id);
+    const key = contentOf(end);
+    const id = ids.get(key) ?? ids.size;
+    ids.set(key, id);
     return id;
   };
   const idsOf = (ends: ReadonlySet<EndClass>): string =>
-    [...ends]
-      .map(idOf)
-      .sort((a, b) => a - b)
-      .join();
+    [...new Set([...ends].map(idOf))].sort((a, b) => a - b).join();
   const all = changes.map((change): Gathered => ({
     change,
     froms: new Set([change.from]),
     tos: new Set([change.to]),
+    nodes: new Set(change.way === undefined ? [] : [change.way.node]),
   }));
   // First everybody who reaches one end alike, then all ends that the same ones reach alike.
   const byTo = merge(all, ({ change, tos }) => `${alike(change)} ${idsOf(tos)}`);
@@ -78,6 +79,7 @@ function merge(all: readonly Gathered[], keyOf: (one: Gathered) => string): read
     else {
       for (const from of one.froms) known.froms.add(from);
       for (const to of one.tos) known.tos.add(to);
+      for (const node of one.nodes) known.nodes.add(node);
     }
   }
   return [...merged.values()];
@@ -85,10 +87,10 @@ function merge(all: readonly Gathered[], keyOf: (one: Gathered) => string): read
 
 /** Equal for changes of the same packets in the same direction, for the same reasons. */
 function alike({ before, byBefore, byAfter, packets, way }: Change): string {
-  return JSON.stringify([before, byBefore, byAfter, packetsOf(packets), way]);
+  return JSON.stringify([before, byBefore, byAfter, packetsOf(packets), way?.text]);
 }
 
-function toGroup({ change, froms, tos }: Gathered): ChangeGroup {
+function toGroup({ change, froms, tos, nodes }: Gathered): ChangeGroup {
   const { before, after, example, byBefore, byAfter, way } = change;
   const texts = packetsOf(change.packets);
   return {
@@ -96,7 +98,7 @@ function toGroup({ change, froms, tos }: Gathered): ChangeGroup {
     after,
     from: endGroup(froms),
     to: endGroup(tos),
-    ...(way === undefined ? {} : { way: `node ${way.node}, ${way.text}` }),
+    ...(way === undefined ? {} : { way: `${printNodes([...nodes])}, ${way.text}` }),
     packets: { total: texts.length, first: texts.slice(0, MAX_PACKETS) },
     example: exampleOf(change, example),
     byBefore,
@@ -104,16 +106,32 @@ function toGroup({ change, froms, tos }: Gathered): ChangeGroup {
   };
 }
 
+function printNodes(nodes: readonly string[]): string {
+  const more = nodes.length > MAX_NAMES ? `, … (${nodes.length} nodes)` : '';
+  return `node ${nodes.slice(0, MAX_NAMES).join(', ')}${more}`;
+}
+
+/** Equal for ends that are told as one: every host, and the same workloads or addresses on the way over other nodes. */
+function contentOf({ kind, members, addresses }: EndClass): string {
+  if (kind === 'host') return kind;
+  const own = addresses.flatMap((each) => Object.values(each).map(printAddress));
+  return [kind, members.length, members[0]?.id, ...own].join(' ');
+}
+
 function endGroup(ends: ReadonlySet<EndClass>): EndGroup {
-  const names = [...ends].flatMap(({ members }) => members.map(({ id }) => id)).sort(compareUtf8);
-  const addressesOf = (kind: EndClass['kind']): readonly string[] =>
-    [...ends]
-      .filter((end) => end.kind === kind)
-      .flatMap(({ addresses: [first], host }) =>
-        Object.values(first ?? {}).map(
-          (each) => `${host === undefined ? '' : `${host} `}${printAddress(each)}`,
+  const ids = [...ends].flatMap(({ members }) => members.map(({ id }) => id));
+  const names = [...new Set(ids)].sort(compareUtf8);
+  const addressesOf = (kind: EndClass['kind']): readonly string[] => [
+    ...new Set(
+      [...ends]
+        .filter((end) => end.kind === kind)
+        .flatMap(({ addresses: [first], host }) =>
+          Object.values(first ?? {}).map(
+            (each) => `${host === undefined ? '' : `${host} `}${printAddress(each)}`,
+          ),
         ),
-      );
+    ),
+  ];
   return {
     names: names.slice(0, MAX_NAMES),
     workloads: names.length,

@@ -29,7 +29,7 @@ export interface HostComparison {
 }
 
 const MAX_COMPARED = 100_000;
-const MAX_CHANGES = 1_000;
+const MAX_CHANGES = 5_000;
 /** Packets that the oracle is asked about until it confirms one. */
 const MAX_ASKED = 20;
 
@@ -53,9 +53,12 @@ export function compareHosts(
   classes: Classes['all'],
 ): HostComparison {
   const comparing = new HostComparing(compiled, scenes);
-  for (const node of nodesWithHosts(scenes.before, scenes.after)) {
-    const sides = sidesOf(node, scenes, compiled, classes);
-    for (const [from, to] of WAYS) {
+  const nodes = nodesWithHosts(scenes.before, scenes.after).map((node) =>
+    sidesOf(node, scenes, compiled, classes),
+  );
+  // Who reaches a host goes first: where so much changes that not everything is looked at, it matters most.
+  for (const [from, to] of WAYS) {
+    for (const sides of nodes) {
       for (const source of sides.sides.filter(({ kind }) => kind === from)) {
         for (const destination of sides.sides.filter(({ kind }) => kind === to)) {
           comparing.look(sides, source, destination);

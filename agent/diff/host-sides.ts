@@ -73,7 +73,11 @@ export function sidesOf(
   const interfaces = interfacesOf(either, node);
   const before = { ...worldOf(scenes.before, node), interfaces };
   const after = { ...worldOf(scenes.after, node), interfaces };
-  const remote = classes.flatMap((end) => livingAt(end, compiled, (at) => at !== node));
+  const see = new Sight(compiled.before, compiled.after, 'hosts');
+  const remote = merged(
+    classes.flatMap((end) => livingAt(end, compiled, (at) => at !== node)),
+    see,
+  );
   const local = classes
     .filter(({ kind }) => kind === 'workload')
     .flatMap((end) => livingAt(end, compiled, (at) => at === node));
@@ -81,7 +85,6 @@ export function sidesOf(
     before: governingAt(before, link),
     after: governingAt(after, link),
   });
-  const see = new Sight(compiled.before, compiled.after);
   const nobody = { interfaces: [], before: NOBODY, after: NOBODY };
   const gates = new Map<string, Side>();
   for (const name of possibleInterfaces(either, node).toSorted(byName)) {
@@ -136,6 +139,20 @@ function livingAt(
   if (members.length === 0) return [];
   const addresses = members.slice(0, 2).map((member) => byFamily(member.before.addresses));
   return [{ ...end, members, addresses }];
+}
+
+/** What a host endpoint cannot tell apart is one: here nobody asks what the workloads themselves allow. */
+function merged(ends: readonly EndClass[], see: Sight): readonly EndClass[] {
+  const found = new Map<string, EndClass>();
+  for (const end of ends) {
+    const own = end.members[0]?.before.addresses ?? Object.values(end.addresses[0] ?? {});
+    const key = [end.kind, ...own.map((address) => see.signatureOf(address))].join(' ');
+    const known = found.get(key);
+    const members = [...(known?.members ?? []), ...end.members];
+    const addresses = [...(known?.addresses ?? []), ...end.addresses].slice(0, 2);
+    found.set(key, { kind: end.kind, members, addresses });
+  }
+  return [...found.values()];
 }
 
 /** One for each way in which rules see addresses of the host. */

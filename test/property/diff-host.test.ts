@@ -97,7 +97,7 @@ test('every example changes, and no change at a host is missed', (t) => {
       groupChanges(found.changes);
       // Of too many ports not all are tried, which is said.
       if (!found.isComplete) return;
-      const see = new Sight(compiled.before, compiled.after);
+      const see = new Sight(compiled.before, compiled.after, 'hosts');
       seen.packets += assertNoneMissed(scenes, found, packets, see);
     }),
     OPTIONS,
