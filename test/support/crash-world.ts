@@ -117,9 +117,14 @@ export class CrashHost {
     return this.picket(...args, '--netns', this.host.bench.netns.path);
   }
 
-  async kill(kill: Kill, args: readonly string[]): Promise<Stepped & Killing> {
+  async kill(
+    kill: Kill,
+    args: readonly string[],
+    more: { readonly env?: Readonly<Record<string, string>>; readonly until?: string } = {},
+  ): Promise<Stepped & Killing> {
     const { env, steps, wasKilled } = await killing(kill);
-    const ended = await packagedPicket(args, { ...this.host.env, ...env });
+    const all = { ...this.host.env, ...more.env, ...env };
+    const ended = await packagedPicket(args, all, more.until);
     return { ...ended, env, steps, wasKilled };
   }
 

@@ -45,17 +45,26 @@ export interface Stepped {
   readonly stderr: string;
 }
 
-/** Runs the command to its end, whatever ends it. */
+/**
+ * Runs the command to its end, whatever ends it. One that does not end by itself is told to as soon as what it writes has `until`.
+ */
 export async function packagedPicket(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  until?: string,
 ): Promise<Stepped> {
   const { main } = await packaged();
-  const { exitCode, signal, stdout, stderr } = await execa(process.execPath, [main, ...args], {
+  const child = execa(process.execPath, [main, ...args], {
     reject: false,
     timeout: 60_000,
     env: { ...DIRECTORIES, ...env },
   });
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+    if (until !== undefined && text.includes(until)) child.kill('SIGTERM');
+  });
+  const { exitCode, signal, stdout, stderr } = await child;
   return { exitCode, signal, stdout, stderr };
 }
 

@@ -7,6 +7,7 @@ import { readLastGood } from '../../../agent/state/last-good.ts';
 import { until } from '../../support/cli.ts';
 import { CrashHost, makeWorld } from '../../support/crash-world.ts';
 import type { World } from '../../support/crash-world.ts';
+import type { Kill } from '../../support/packaged.ts';
 import { kernelTest } from '../../support/needs.ts';
 
 const CAPS = ['netns', 'nft', 'addon'] as const;
@@ -217,6 +218,64 @@ for (const scenario of SCENARIOS) {
       }),
     );
     t.log(`${steps.length} steps`);
+  });
+}
+
+/** What the agent logs when its change was undone: the end of what is looked at. */
+const UNDONE = 'UNDONE: nobody confirmed';
+
+for (const [signal, stride] of [
+  ['SIGKILL', 1],
+  ['SIGTERM', 3],
+] as const) {
+  kernelTest(
+    `run with a change that waits, ended by ${signal} ahead of its steps`,
+    CAPS,
+    async (t) => {
+      const found = await made();
+      const steps = await runTo(t, found, { command: 'run', at: Infinity });
+      for (const pattern of [/^link .* pending$/, /^spawn/, /^rename .* pending$/, /^exchange/]) {
+        t.true(
+          steps.some((step) => pattern.test(step)),
+          `${String(pattern)}: ${steps.join('; ')}`,
+        );
+      }
+      const left = steps.map((_, index) => index + 1).filter((at) => at % stride === 0);
+      const count = left.length;
+      let kills = 0;
+      await Promise.all(
+        Array.from({ length: AT_ONCE }, async () => {
+          for (let at = left.shift(); at !== undefined; at = left.shift()) {
+            // The last ones depend on who is quicker.
+            if ((await runTo(t, found, { command: 'run', at, signal })).length >= at) kills++;
+          }
+        }),
+      );
+      t.true(kills > 0.7 * count, `killed ${kills} of ${count}`);
+      t.log(`${steps.length} steps, ended ${kills} times`);
+    },
+  );
+}
+
+/** Returns the steps until it ended. */
+function runTo(t: ExecutionContext, found: World, kill: Kill): Promise<readonly string[]> {
+  return CrashHost.with(async (crash) => {
+    const { host } = crash;
+    await crash.quiet(found);
+    const env = { PICKET_CONFIRM_HOST_POLICY_CHANGES: '1s' };
+    const args = ['run', ...manifests(crash), '-o', 'json'];
+    const ended = await crash.kill(kill, args, { env, until: UNDONE });
+    const steps = ended.steps();
+    const at = `run, step ${kill.at} (${steps.at(-1)})`;
+    t.true(ended.wasKilled() || ended.stdout.includes(UNDONE), `${at}: ${ended.stderr}`);
+    const now = await crash.state(found);
+    t.true(['before', 'after'].includes(now), `${at}: ${now}`);
+    // Not changed by then: its deadline is one of a guard that has time to start.
+    if (now === 'before' && host.pending() !== undefined) await crash.say('confirm', '--undo');
+    await until('undone', async () => (await crash.state(found)) === 'before');
+    await host.untilDecided();
+    await until('the guards have ended', () => host.guards().length === 0);
+    return steps;
   });
 }
 
