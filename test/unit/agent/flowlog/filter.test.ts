@@ -17,11 +17,17 @@ const IMPLICIT: FlowRecord = {
   implicit: { reason: 'end-of-tier', selectedBy: ['gnp/deny-all'] },
 } as unknown as FlowRecord;
 
+const AT_HOST: FlowRecord = { ...RECORD, hostEndpoint: { name: 'eth0', stage: 'forward' } };
+
 const ROWS: readonly { in: FlowFilter; record?: FlowRecord; out: boolean }[] = [
   { in: {}, out: true },
   { in: { pod: 'shop/web' }, out: true },
   { in: { pod: 'web' }, out: true },
   { in: { pod: 'bank/web' }, out: false },
+  { in: { pod: 'host' }, out: false },
+  { in: { pod: 'host' }, record: AT_HOST, out: true },
+  { in: { pod: 'eth0' }, record: AT_HOST, out: true },
+  { in: { pod: 'host' }, record: { ...RECORD, hook: 'input' }, out: true },
   { in: { from: 'shop/web' }, out: true },
   { in: { to: 'shop/web' }, out: false },
   { in: { to: '203.0.113.9' }, out: true },

@@ -12,6 +12,11 @@ const ROWS: readonly { name: string; in: FlowRecord; out: string }[] = [
     out: '03:04:05 DENY  ingress shop/web -> shop/db tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3 (+12 suppressed)',
   },
   {
+    name: 'at a host endpoint',
+    in: { ...DENIED, count: 1, suppressed: 0, hostEndpoint: { name: 'eth0', stage: 'forward' } },
+    out: '03:04:05 DENY  ingress shop/web -> shop/db tcp/5432 at host endpoint eth0 (forward) by NetworkPolicy shop/db rule 0 (tier default)',
+  },
+  {
     name: 'an implicit deny',
     in: {
       ...UNDECIDED,

@@ -165,6 +165,15 @@ const ROWS: readonly { name: string; flow: Flow; context: RecordContext; out: ob
     out: { staged: [STAGED] },
   },
   {
+    name: 'a host endpoint',
+    flow: FLOW,
+    context: {
+      ...CONTEXT,
+      host: { endpoint: { name: 'eth0', labels: { role: 'db' } }, stage: 'pre-dnat' },
+    },
+    out: { hostEndpoint: { name: 'eth0', stage: 'pre-dnat' } },
+  },
+  {
     name: 'staged policies that were not asked',
     flow: FLOW,
     context: { ...CONTEXT, staged: undefined },
