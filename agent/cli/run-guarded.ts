@@ -1,15 +1,16 @@
 /** What `picket run` keeps and asks around its agent: the gate before each change, the last good state after it, where the rules come from. */
 import type { Config } from '../config/keys.ts';
 import { readHostNetwork } from '../endpoints/host-network.ts';
+import { hostDigestOf } from '../guard/digest.ts';
 import { Gate } from '../guard/gate.ts';
 import { openJudge, openReach } from '../guard/judge.ts';
 import { findDeniedUpstream } from '../guard/upstream.ts';
 import type { Native } from '../native/native.ts';
 import type { Log } from '../obs/log.ts';
 import type { Agent } from '../runner/agent.ts';
-import { encodeTable, settledTable } from '../state/batch.ts';
+import { encodeTableInTurns, settledTable } from '../state/batch.ts';
 import { StateKeeper } from '../state/keeper.ts';
-import type { KeeperParts } from '../state/keeper.ts';
+import type { KeptState } from '../state/keeper.ts';
 import { readLastGood } from '../state/last-good.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
 import { directoriesOf, guardStarter, headerOf, undoParts, whoAmI } from './guarded.ts';
@@ -76,13 +77,18 @@ export function guardAgent(
   };
 }
 
-/** Only what nobody may still undo, and all of it. */
-function snapshotOf(agent: Agent, gate: Gate, config: Config): ReturnType<KeeperParts['snapshot']> {
+/** Only what nobody may still undo, and all of it, as it is when it is asked for. */
+async function snapshotOf(
+  agent: Agent,
+  gate: Gate,
+  config: Config,
+): Promise<KeptState | undefined> {
   const { engine, state } = agent;
   if (gate.isWaiting || !state.isInSync || state.quarantined.length > 0) return undefined;
   const header = headerOf(config, whoAmI('run', config));
-  const batch = encodeTable(settledTable(engine.table));
-  return { snapshot: { header, batch }, hostDigest: gate.digests(engine).host };
+  const hostDigest = hostDigestOf(engine.store.resources(), config.node);
+  const batch = await encodeTableInTurns(settledTable(engine.table));
+  return { snapshot: { header, batch }, hostDigest };
 }
 
 /** Loud, and again every minute. */

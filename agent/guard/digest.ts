@@ -25,11 +25,16 @@ export function isDeciding({ kind }: Resource): boolean {
 }
 
 export function digestsOf(resources: Keyed, node: string): Digests {
-  return { host: hostDigest(resources, node), policy: policyDigest(resources) };
+  return { host: hostDigestOf(resources, node), policy: policyDigest(resources) };
 }
 
 /** What governs the host itself: its host endpoints, their policies in order, and the sets that these name. */
-function hostDigest(resources: Keyed, node: string): string {
+export function hostDigestOf(resources: Keyed, node: string): string {
+  // Most nodes of a cluster have none, and need no calculation to know it.
+  const isGoverned = resources.some(
+    ([, each]) => each.kind === 'HostEndpoint' && each.node === node,
+  );
+  if (!isGoverned) return NO_HOST_POLICY;
   const calc = new Calc(node);
   for (const [key, resource] of resources) if (isDeciding(resource)) calc.put(key, resource);
   const { hostEndpoints, policies, sets } = calc.flush();

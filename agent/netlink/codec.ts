@@ -151,10 +151,10 @@ export class Writer {
   }
 
   #grow(atLeast: number): void {
-    const bytes = new Uint8Array(Math.max(atLeast, this.bytes.length * 2));
-    bytes.set(this.bytes.subarray(0, this.length));
-    this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
+    // Moved, not copied: the smaller buffer is free at once, not when its garbage is collected.
+    const buffer = this.bytes.buffer.transfer(Math.max(atLeast, this.bytes.length * 2));
+    this.bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
   }
 }
 

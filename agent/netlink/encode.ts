@@ -83,6 +83,18 @@ export const nftType = (message: number): number => (k.NFNL_SUBSYS_NFTABLES << 8
 
 /** Throws OpEncodeError. */
 export function encodeBatch(ops: readonly NftOp[], options: BatchOptions): Batch {
+  const steps = encodeInSteps(ops, options);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same, an operation per step: for whoever has other things to do in between. Throws OpEncodeError. */
+export function* encodeInSteps(
+  ops: readonly NftOp[],
+  options: BatchOptions,
+): Generator<void, Batch, void> {
   const batch = new BatchWriter(options.firstSeq);
   batch.frame(k.NFNL_MSG_BATCH_BEGIN, options.genId);
   for (const [index, op] of ops.entries()) {
@@ -92,6 +104,7 @@ export function encodeBatch(ops: readonly NftOp[], options: BatchOptions): Batch
     } catch (error) {
       throw error instanceof NetlinkEncodeError ? new OpEncodeError(index, error) : error;
     }
+    yield;
   }
   batch.askForAck();
   if (options.dryRun !== true) batch.frame(k.NFNL_MSG_BATCH_END, undefined);

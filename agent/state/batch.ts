@@ -2,19 +2,39 @@
  * The whole table as one transaction. Comes in: a table as the kernel or the engine has it. Goes out: bytes that make the kernel have exactly
  * this, whatever it has before; and the judgement whether bytes are such a transaction. Counter values are not part of it.
  */
-import type { NftChain, NftElement, NftOp, NftSet } from '../../compiler/nft/program.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { NftChain, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import { TABLE_NAME } from '../../compiler/nft/program.ts';
 import type { KernelTable, Table } from '../../compiler/nft/table.ts';
 import { cstr, eachAttr } from '../netlink/codec.ts';
-import { encodeBatch, nftType } from '../netlink/encode.ts';
+import { encodeBatch, encodeInSteps, nftType } from '../netlink/encode.ts';
 import { messages, readNfgenmsg } from '../netlink/message.ts';
 import * as k from '../netlink/uapi.generated.ts';
 
 const ORIGIN = 'state';
 
+/** Time of one turn of the event loop that encoding takes, milliseconds: policies that change must not wait for it. */
+const TURN_MS = 3;
+
+/** Elements of one operation. */
+const MAX_ELEMENTS = 500;
+
 /** `undefined` = the table itself is not there. Throws OpEncodeError for what `whyNotRestorable` names. */
 export function encodeTable(table: KernelTable | undefined): Uint8Array {
   return encodeBatch(operationsTo(table), { firstSeq: 1 }).bytes;
+}
+
+/** The same of the table as it is now, in many short turns. */
+export async function encodeTableInTurns(table: KernelTable | undefined): Promise<Uint8Array> {
+  const steps = encodeInSteps(operationsTo(table), { firstSeq: 1 });
+  for (;;) {
+    const endMs = performance.now() + TURN_MS;
+    while (performance.now() < endMs) {
+      const step = steps.next();
+      if (step.done === true) return step.value.bytes;
+    }
+    await nextTurn();
+  }
 }
 
 /** Adding before deleting, since deleting what is not there is refused. */
@@ -40,9 +60,12 @@ export function operationsTo(table: KernelTable | undefined): readonly NftOp[] {
 
 function fill({ elements }: KernelTable, set: NftSet): readonly NftOp[] {
   const members = [...(elements.get(set.name)?.values() ?? [])];
-  return members.length === 0
-    ? []
-    : [{ op: 'add-elements', set, elements: members, origin: ORIGIN }];
+  // Ranges are sorted before they are sent, all together.
+  const size = set.interval ? Math.max(1, members.length) : MAX_ELEMENTS;
+  return Array.from({ length: Math.ceil(members.length / size) }, (_, index): NftOp => {
+    const part = members.slice(index * size, (index + 1) * size);
+    return { op: 'add-elements', set, elements: part, origin: ORIGIN };
+  });
 }
 
 function rulesOf({ name, rules }: NftChain): readonly NftOp[] {
@@ -76,13 +99,9 @@ export function desiredTable(table: Table): KernelTable {
   return { chains: chains.desired, sets, elements, counters: counters.desired };
 }
 
-/** By position: only the values count for whoever makes a transaction of it or compares them. */
+/** As they are in the table, which may change: for whoever looks at once. */
 function elementsOf(table: Table, names: Iterable<string>): KernelTable['elements'] {
-  const elements = new Map<string, ReadonlyMap<string, NftElement>>();
-  for (const name of names) {
-    elements.set(name, new Map(table.elementsOf(name).map((each, at) => [String(at), each])));
-  }
-  return elements;
+  return new Map([...names].map((name) => [name, table.elementMap(name)]));
 }
 
 const ALLOWED = new Set(

@@ -9,14 +9,19 @@ import type { Snapshot } from './snapshot.ts';
 /** Between two writes, milliseconds. */
 const MIN_PAUSE_MS = 5_000;
 
-/** Making a state of a large table takes the event loop's time: a fiftieth of it at most. */
+/** Making a state of a large table takes the processor's time: a fiftieth of it at most. */
 const PAUSE_PER_MS = 50;
+
+export interface KeptState {
+  readonly snapshot: Snapshot;
+  readonly hostDigest: string;
+}
 
 export interface KeeperParts {
   /** As `directoryOf` gives it. */
   readonly directory: string;
-  /** What is in force now; `undefined` = not now: ask again at the next change. */
-  readonly snapshot: () => { readonly snapshot: Snapshot; readonly hostDigest: string } | undefined;
+  /** What is in force when it is asked; `undefined` = not now: ask again at the next change. */
+  readonly snapshot: () => Promise<KeptState | undefined>;
   /** Told once, until a write succeeds again. */
   readonly onFailure: (message: string) => void;
   readonly minPauseMs?: number;
@@ -69,7 +74,7 @@ export class StateKeeper {
     const { directory, snapshot, onFailure, minPauseMs = MIN_PAUSE_MS } = this.#parts;
     try {
       const startMs = performance.now();
-      const made = snapshot();
+      const made = await snapshot();
       this.#pauseMs = Math.max(minPauseMs, (performance.now() - startMs) * PAUSE_PER_MS);
       if (made === undefined) return;
       await keepLastGood(directory, made.snapshot, made.hostDigest);

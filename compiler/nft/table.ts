@@ -61,6 +61,8 @@ export interface ElementDelta {
   readonly removed: readonly NftElement[];
 }
 
+const NO_ELEMENTS: ReadonlyMap<string, NftElement> = new Map();
+
 /** Elements of one set. What the kernel holds is `desired` but for `touched`, so members are kept once. */
 class TrackedElements {
   readonly desired = new Map<string, NftElement>();
@@ -178,7 +180,12 @@ export class Table {
 
   /** Desired elements. */
   elementsOf(setName: string): NftElement[] {
-    return [...(this.#elements.get(setName)?.desired.values() ?? [])];
+    return [...this.elementMap(setName).values()];
+  }
+
+  /** Desired elements by their keys, for now: it changes with the table. */
+  elementMap(setName: string): ReadonlyMap<string, NftElement> {
+    return this.#elements.get(setName)?.desired ?? NO_ELEMENTS;
   }
 
   /** How many they are. */

@@ -23,7 +23,7 @@ function originIn(directory: string): string | undefined {
 test('many changes are one write, of the latest', async (t) => {
   const directory = join(folder, 'many');
   let asked = 0;
-  const snapshot = () => made(`state ${++asked}`, 'digest');
+  const snapshot = async () => made(`state ${++asked}`, 'digest');
   const keeper = new StateKeeper({ directory, snapshot, onFailure: t.fail, minPauseMs: 60_000 });
   for (let change = 0; change < 100; change++) keeper.changed();
   await tick();
@@ -38,7 +38,7 @@ test('many changes are one write, of the latest', async (t) => {
 
 test('what is not good now is not kept', async (t) => {
   const directory = join(folder, 'waiting');
-  const keeper = new StateKeeper({ directory, snapshot: () => undefined, onFailure: t.fail });
+  const keeper = new StateKeeper({ directory, snapshot: async () => undefined, onFailure: t.fail });
   keeper.changed();
   await keeper.close();
   t.is(originIn(directory), undefined);
@@ -50,7 +50,7 @@ test('a disk that takes nothing is told once, and counted', async (t) => {
   const told: string[] = [];
   const keeper = new StateKeeper({
     directory,
-    snapshot: () => made('x'),
+    snapshot: async () => made('x'),
     onFailure: (message) => told.push(message),
     minPauseMs: 60_000,
   });

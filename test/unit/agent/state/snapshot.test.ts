@@ -1,9 +1,9 @@
 import test from 'ava';
-import { encodeTable, isTableBatch } from '../../../../agent/state/batch.ts';
+import { encodeTable, encodeTableInTurns, isTableBatch } from '../../../../agent/state/batch.ts';
 import { decodeSnapshot, encodeSnapshot } from '../../../../agent/state/snapshot.ts';
 import type { Snapshot } from '../../../../agent/state/snapshot.ts';
 import { encodeBatch } from '../../../../agent/netlink/encode.ts';
-import type { NftOp } from '../../../../compiler/nft/program.ts';
+import type { NftElement, NftOp } from '../../../../compiler/nft/program.ts';
 import type { KernelTable } from '../../../../compiler/nft/table.ts';
 
 const TABLE: KernelTable = {
@@ -152,3 +152,15 @@ for (const { name, in: bytes, out } of [
 ]) {
   test(`only a transaction on our table is one: ${name}`, (t) => t.is(isTableBatch(bytes), out));
 }
+
+test('in many turns it is the same transaction, of the table as it was', async (t) => {
+  const members = new Map<string, NftElement>(TABLE.elements.get('s'));
+  for (let key = 0; key < 20_000; key++) {
+    members.set(String(key), { key: [key & 255], keyEnd: undefined, verdict: undefined });
+  }
+  const table = { ...TABLE, elements: new Map([['s', members]]) };
+  const expected = encodeTable(table);
+  const encoding = encodeTableInTurns(table);
+  members.clear();
+  t.true(Buffer.from(await encoding).equals(expected));
+});
