@@ -17,6 +17,7 @@ import type { UndoParts } from '../guard/undo.ts';
 import { loadNative } from '../native/native.ts';
 import type { Native } from '../native/native.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
+import { hostWarnings } from '../runner/host-warnings.ts';
 import { readPanicMark } from '../state/panic.ts';
 import type { PanicMark } from '../state/panic.ts';
 import { armApply, disarmUnchanged, finishIfUndone, undoFailed } from './apply-guarded.ts';
@@ -105,6 +106,9 @@ async function apply(options: ApplyOptions): Promise<number> {
     const { engine, issues, objects } = loaded;
     printIssues(issues, options.output);
     if (objects === 0) throw nothingToApply(config.manifests, issues);
+    for (const text of hostWarnings(engine.store.resources(), config.node)) {
+      process.stderr.write(`warning: ${text}\n`);
+    }
     const network = await readHostNetwork(native, config.netns);
     engine.setNetwork(network);
     const before = { config, native, engine, network };
@@ -249,10 +253,14 @@ function describe(
 ): string {
   const operations = Object.values(report.operations).reduce((sum, count) => sum + count, 0);
   const transactions = `${report.transactions} transaction${report.transactions === 1 ? '' : 's'}`;
-  const endpoints = `${counts.endpoints} endpoint${counts.endpoints === 1 ? '' : 's'}`;
   const hosts = counts.hostEndpoints;
-  const also = hosts === 0 ? '' : ` and ${hosts} host endpoint${hosts === 1 ? '' : 's'}`;
-  const governed = `${endpoints}${also} of node ${node}`;
+  const some = [
+    ...(counts.endpoints > 0 || hosts === 0
+      ? [`${counts.endpoints} endpoint${counts.endpoints === 1 ? '' : 's'}`]
+      : []),
+    ...(hosts === 0 ? [] : [`${hosts} host endpoint${hosts === 1 ? '' : 's'}`]),
+  ];
+  const governed = `${some.join(' and ')} of node ${node}`;
   return operations === 0
     ? `unchanged: ${governed}, ${counts.chains} chains, ${counts.sets} sets are in the kernel already`
     : `applied: ${governed}, ${counts.chains} chains, ${counts.sets} sets; ${operations} operations in ${transactions}`;
