@@ -42,7 +42,7 @@ Exit codes: 0 the state is loaded, or nothing was to do; 1 nothing could be load
     });
 }
 
-interface Booted {
+export interface Booted {
   readonly loaded: 'state' | 'fallback' | 'nothing';
   readonly why: string;
   readonly exitCode: number;
@@ -54,14 +54,19 @@ interface Booted {
 
 async function boot(options: ConfiguredOptions): Promise<number> {
   const config = settingsAnyway(options);
-  const booted = await load(config, directoriesOf(config), loadNative());
+  const booted = await bootFrom(config, directoriesOf(config), loadNative());
   const { exitCode, ...told } = booted;
   if (options.output === 'json') printJson(told);
   else printLine(`${booted.loaded} loaded: ${booted.why}`);
   return exitCode;
 }
 
-async function load(config: Config, directories: Directories, native: Native): Promise<Booted> {
+/** Whatever the files below `directories` are like. Throws AgentError and CommandError of the kernel alone. */
+export async function bootFrom(
+  config: Config,
+  directories: Directories,
+  native: Native,
+): Promise<Booted> {
   const { netns } = config;
   const panic = readPanicMark(directories);
   if (panic !== undefined) {
