@@ -5,8 +5,6 @@
  *   NflogReader -> FlowWindow --(flush)--> join with RuleBook, EndIndex, Suppression, staged -> FlowRing, outputs
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { stageOf } from '../../compiler/calc/tiers.ts';
-import type { PolicyStage } from '../../compiler/calc/resolved.ts';
 import type { HostEndpoint } from '../../compiler/model/cluster.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { policyId } from '../../compiler/model/policy.ts';
@@ -25,7 +23,7 @@ import type { End } from './end-index.ts';
 import { NflogReader } from './nflog-reader.ts';
 import type { FlowOutput } from './output.ts';
 import { judgedStage } from './judged-host.ts';
-import type { JudgedHost } from './judged-host.ts';
+import type { JudgedHost, PolicyFlags } from './judged-host.ts';
 import { hookName, toRecord } from './record.ts';
 import type { FlowRecord, RecordStaged } from './record.ts';
 import type { FlowRing } from './ring.ts';
@@ -135,9 +133,9 @@ export class FlowLog {
     this.#stagedScene = undefined;
     this.#stagedKeys.delete(change.key);
     if (change.op !== 'put' || change.resource.kind !== 'Policy') return;
-    const { staged, tier } = change.resource;
+    const { staged, tier, doNotTrack, preDnat } = change.resource;
     if (staged) this.#stagedKeys.add(change.key);
-    this.#notePlace(policyId(change.resource), { tier, stage: stageOf(change.resource) });
+    this.#notePlace(policyId(change.resource), { tier, doNotTrack, preDnat });
   }
 
   /** Places of policies that are gone are remembered for late records. */
@@ -267,7 +265,7 @@ export class FlowLog {
     const place =
       meaning?.cause.kind === 'rule' ? this.#places.get(meaning.cause.policy) : undefined;
     const hook = hookName(flow);
-    const judged = { hook, policyStage: place?.stage, input, output };
+    const judged = { hook, policy: place, input, output };
     const host = meaning && this.#judgedHost(meaning, judged, sender, receiver);
     const from = isSentByHost(hook) ? this.#hostEnd(sender, host) : sender;
     const to = hook === 'input' ? this.#hostEnd(receiver, host) : receiver;
@@ -296,7 +294,7 @@ export class FlowLog {
 
   #judgedHost(
     meaning: RuleMeaning,
-    { hook, policyStage, input, output }: JudgedWay,
+    { hook, policy, input, output }: JudgedWay,
     sender: End,
     receiver: End,
   ): JudgedHost | undefined {
@@ -305,7 +303,7 @@ export class FlowLog {
     const endpoint = ifname === undefined ? undefined : this.#parts.hostEndpointAt(ifname);
     if (endpoint === undefined) return undefined;
     const judged = isWorkload(direction === 'ingress' ? receiver : sender);
-    const stage = judgedStage({ meaning, hook, policyStage, isWorkload: judged });
+    const stage = judgedStage({ meaning, hook, policy, isWorkload: judged });
     return stage && { endpoint, stage };
   }
 
@@ -348,15 +346,14 @@ export class FlowLog {
   }
 }
 
-interface PolicyPlace {
+interface PolicyPlace extends PolicyFlags {
   readonly tier: string;
-  readonly stage: PolicyStage;
 }
 
 /** Names of interfaces. */
 interface JudgedWay {
   readonly hook: string | undefined;
-  readonly policyStage: PolicyStage | undefined;
+  readonly policy: PolicyFlags | undefined;
   readonly input: string | undefined;
   readonly output: string | undefined;
 }

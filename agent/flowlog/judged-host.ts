@@ -2,7 +2,7 @@
  * In which stage of host policy a packet was judged. Comes in: the rule and the hook; goes out: the stage, or nothing where it was, or may as
  * well have been, a workload's policy: host endpoints and workloads share rules. Refuses to know interfaces.
  */
-import type { PolicyStage } from '../../compiler/calc/resolved.ts';
+import type { Policy } from '../../compiler/model/policy.ts';
 import type { HostEndpoint } from '../../compiler/model/cluster.ts';
 import { HOST_STAGE_NAMES, stageName } from '../../compiler/nft/host-stages.ts';
 import type { HostStage } from '../../compiler/nft/host-stages.ts';
@@ -16,12 +16,15 @@ export interface JudgedHost {
   readonly stage: RecordStage;
 }
 
+/** What of a policy decides where in host policy it stands. */
+export type PolicyFlags = Pick<Policy, 'doNotTrack' | 'preDnat'>;
+
 /** What is known of a packet where it was judged. */
 export interface JudgedAt {
   readonly meaning: RuleMeaning;
   readonly hook: string | undefined;
   /** Of the policy that `meaning` names. */
-  readonly policyStage: PolicyStage | undefined;
+  readonly policy: PolicyFlags | undefined;
   /** Whether the end that a workload's policy would judge is a workload. */
   readonly isWorkload: boolean;
 }
@@ -46,13 +49,9 @@ export function judgedStage(at: JudgedAt): RecordStage | undefined {
   return stage && STAGES[stage];
 }
 
-function stageOfRule({
-  meaning,
-  hook,
-  policyStage,
-  isWorkload,
-}: JudgedAt): RecordStage | undefined {
-  if (policyStage === 'untracked' || policyStage === 'pre-dnat') return policyStage;
+function stageOfRule({ meaning, hook, policy, isWorkload }: JudgedAt): RecordStage | undefined {
+  if (policy?.doNotTrack === true) return 'untracked';
+  if (policy?.preDnat === true) return 'pre-dnat';
   const isIngress = meaning.direction === 'ingress';
   switch (hook ?? '') {
     case 'input':

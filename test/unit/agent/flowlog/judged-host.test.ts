@@ -21,38 +21,42 @@ const implicit = (direction: Direction, counter: string): RuleMeaning => ({
 
 const [INGRESS, EGRESS] = [rule('ingress'), rule('egress')];
 
+const TRACKED = { doNotTrack: false, preDnat: false };
+const PRE_DNAT = { doNotTrack: false, preDnat: true };
+const UNTRACKED = { doNotTrack: true, preDnat: false };
+
 const ROWS = [
-  { meaning: INGRESS, hook: 'input', policyStage: 'tracked', isWorkload: false, out: 'normal' },
-  { meaning: EGRESS, hook: 'output', policyStage: 'tracked', isWorkload: false, out: 'normal' },
+  { meaning: INGRESS, hook: 'input', policy: TRACKED, isWorkload: false, out: 'normal' },
+  { meaning: EGRESS, hook: 'output', policy: TRACKED, isWorkload: false, out: 'normal' },
   {
     meaning: EGRESS,
     hook: 'postrouting',
-    policyStage: 'tracked',
+    policy: TRACKED,
     isWorkload: false,
     out: 'post-dnat',
   },
-  { meaning: INGRESS, hook: 'forward', policyStage: 'tracked', isWorkload: false, out: 'forward' },
+  { meaning: INGRESS, hook: 'forward', policy: TRACKED, isWorkload: false, out: 'forward' },
   // Its own policy, or the host endpoint's: the rule is the same.
-  { meaning: INGRESS, hook: 'forward', policyStage: 'tracked', isWorkload: true, out: undefined },
+  { meaning: INGRESS, hook: 'forward', policy: TRACKED, isWorkload: true, out: undefined },
   // A pod's egress to its host.
-  { meaning: EGRESS, hook: 'input', policyStage: 'tracked', isWorkload: true, out: undefined },
+  { meaning: EGRESS, hook: 'input', policy: TRACKED, isWorkload: true, out: undefined },
   {
     meaning: INGRESS,
     hook: 'prerouting',
-    policyStage: 'pre-dnat',
+    policy: PRE_DNAT,
     isWorkload: true,
     out: 'pre-dnat',
   },
   {
     meaning: EGRESS,
     hook: 'output',
-    policyStage: 'untracked',
+    policy: UNTRACKED,
     isWorkload: false,
     out: 'untracked',
   },
   // The policy is gone.
-  { meaning: INGRESS, hook: 'prerouting', policyStage: undefined, isWorkload: false },
-  { meaning: INGRESS, hook: undefined, policyStage: 'tracked', isWorkload: false },
+  { meaning: INGRESS, hook: 'prerouting', policy: undefined, isWorkload: false },
+  { meaning: INGRESS, hook: undefined, policy: TRACKED, isWorkload: false },
   ...(
     [
       ['host-untracked-ingress/refused', 'untracked'],
@@ -66,7 +70,7 @@ const ROWS = [
   ).map(([counter, out]) => ({
     meaning: implicit('ingress', counter),
     hook: 'forward',
-    policyStage: undefined,
+    policy: undefined,
     isWorkload: true,
     out,
   })),
@@ -74,7 +78,7 @@ const ROWS = [
 
 for (const { out, ...at } of ROWS.map((row) => ({ out: undefined, ...row }))) {
   const { meaning, hook, isWorkload } = at;
-  test(`${meaning.counter} at ${hook}, ${at.policyStage}, workload ${isWorkload}: ${out}`, (t) => {
+  test(`${meaning.counter} at ${hook}, ${JSON.stringify(at.policy)}, workload ${isWorkload}: ${out}`, (t) => {
     t.is(judgedStage(at), out);
   });
 }
