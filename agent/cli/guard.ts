@@ -41,10 +41,13 @@ export function guardCommand(): Command {
       };
       const native = loadNative();
       const parts = { native, netns, directories, now: Date.now };
-      const onReady = (): void => printLine('ready');
-      await guard(parts, id, onReady, (trouble) => tellSystem(native, trouble));
+      await guard(parts, id, sayReady, (trouble) => tellSystem(native, trouble));
       process.exitCode = EXIT.good;
     });
+}
+
+function sayReady(): void {
+  printLine('ready');
 }
 
 /** RFC 3164: facility daemon, severity error. */
