@@ -50,8 +50,10 @@ interface Claim {
   readonly sinceMs: number;
 }
 
+const NO_CLAIMS: readonly Claim[] = [];
+
 interface Released {
-  readonly end: End;
+  readonly resource: Resource;
   readonly untilMs: number;
 }
 
@@ -63,9 +65,9 @@ type Change = PutChange | { readonly op: 'delete'; readonly key: string };
 export class EndIndex {
   readonly #resources = new Map<string, Resource>();
   /** By id. */
-  readonly #workloads = new Map<string, End>();
-  /** The owner first. */
-  readonly #claims = new Map<string, readonly Claim[]>();
+  readonly #workloads = new Map<string, WorkloadEndpoint>();
+  /** The owner first; one claim, as nearly always, is in no list. */
+  readonly #claims = new Map<string, Claim | readonly Claim[]>();
   readonly #nets = new NetTable();
   readonly #services = new Map<string, Map<string, ServiceName>>();
   readonly #released = new Map<string, Released>();
@@ -76,7 +78,7 @@ export class EndIndex {
     if (after === undefined) this.#resources.delete(change.key);
     else this.#resources.set(change.key, after);
     if (before?.kind === 'WorkloadEndpoint') this.#workloads.delete(before.id);
-    if (after?.kind === 'WorkloadEndpoint') this.#workloads.set(after.id, endOfWorkload(after));
+    if (after?.kind === 'WorkloadEndpoint') this.#workloads.set(after.id, after);
     for (const address of addressesOf(before)) {
       this.#unclaim(address, change.key, nowMs, after);
     }
@@ -90,12 +92,13 @@ export class EndIndex {
   /** Who had the address at that time. `nearNamespace`: network sets of that namespace come first, as in Calico's flow logs. */
   endOf(address: Address, atMs: number, nearNamespace?: string): End {
     const key = addressKey(address);
-    const claim = this.#claims.get(key)?.[0];
+    const [claim] = this.#claimsOf(key);
     const released = this.#released.get(key);
     const wasOthers = released !== undefined && atMs <= released.untilMs;
     if (claim !== undefined && !(wasOthers && atMs < claim.sinceMs))
       return endOfResource(claim.resource);
-    if (released !== undefined && atMs - released.untilMs <= RELEASED_MS) return released.end;
+    if (released !== undefined && atMs - released.untilMs <= RELEASED_MS)
+      return endOfResource(released.resource);
     const set = this.#nets.find(address, nearNamespace);
     return set === undefined ? EXTERNAL : endOfResource(set);
   }
@@ -103,7 +106,7 @@ export class EndIndex {
   /** A workload by name, whatever its addresses are. */
   workload({ namespace, name }: { readonly namespace: string; readonly name: string }): End {
     const known = this.#workloads.get(`${namespace}/${name}`);
-    return known ?? { kind: 'workload', namespace, name, labels: {} };
+    return known ? endOfWorkload(known) : { kind: 'workload', namespace, name, labels: {} };
   }
 
   /** A service that leads to this address and port. */
@@ -115,17 +118,23 @@ export class EndIndex {
     return first;
   }
 
+  #claimsOf(name: string): readonly Claim[] {
+    const claims = this.#claims.get(name);
+    if (claims === undefined) return NO_CLAIMS;
+    return 'key' in claims ? [claims] : claims;
+  }
+
   #claim(address: Address, key: string, resource: Resource, nowMs: number): void {
     const name = addressKey(address);
-    const claims = this.#claims.get(name) ?? [];
+    const claims = this.#claimsOf(name);
     const before = claims.find((each) => each.key === key);
     const claim = { key, resource, sinceMs: before?.sinceMs ?? nowMs };
     const others = claims.filter((each) => each.key !== key);
-    const kept = others.length === 0 ? [claim] : [...others, claim].sort(compareClaims);
-    this.#claims.set(name, kept);
+    const kept = [...others, claim].sort(compareClaims);
+    this.#claims.set(name, others.length === 0 ? claim : kept);
     const [owner] = claims;
     if (owner !== undefined && owner.key !== key && kept[0]?.key === key) {
-      this.#release(name, endOfResource(owner.resource), nowMs);
+      this.#release(name, owner.resource, nowMs);
     }
   }
 
@@ -133,19 +142,18 @@ export class EndIndex {
   #unclaim(address: Address, key: string, nowMs: number, after: Resource | undefined): void {
     const name = addressKey(address);
     if (addressesOf(after).some((own) => addressKey(own) === name)) return;
-    const claims = this.#claims.get(name) ?? [];
+    const claims = this.#claimsOf(name);
     const gone = claims.find((each) => each.key === key);
     const kept = claims.filter((each) => each.key !== key);
-    if (kept.length === 0) this.#claims.delete(name);
-    else this.#claims.set(name, kept);
-    if (gone !== undefined && claims[0] === gone) {
-      this.#release(name, endOfResource(gone.resource), nowMs);
-    }
+    const [first] = kept;
+    if (first === undefined) this.#claims.delete(name);
+    else this.#claims.set(name, kept.length === 1 ? first : kept);
+    if (gone !== undefined && claims[0] === gone) this.#release(name, gone.resource, nowMs);
   }
 
-  #release(name: string, end: End, nowMs: number): void {
+  #release(name: string, resource: Resource, nowMs: number): void {
     this.#released.delete(name);
-    this.#released.set(name, { end, untilMs: nowMs });
+    this.#released.set(name, { resource, untilMs: nowMs });
     for (const [name, { untilMs }] of this.#released) {
       const isKept = this.#released.size <= MAX_RELEASED && nowMs - untilMs <= RELEASED_MS;
       if (isKept) return;

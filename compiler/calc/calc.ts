@@ -45,7 +45,6 @@ export class Calc {
   /** Object key to what the object is to policy, and back to the objects that claim to be it. */
   readonly #identities = new Map<string, string>();
   readonly #claims = new Claims<Resource>();
-  readonly #inForce = new Map<string, Resource>();
   readonly #tiers = new Map<string, Tier>(BUILT_IN_TIERS.map((tier) => [tier.name, tier]));
   readonly #policies = new Map<string, Policy>();
   readonly #profiles = new Map<string, Profile>(
@@ -80,16 +79,18 @@ export class Calc {
     const before = this.#identities.get(key);
     if (before !== undefined && before !== identity) this.delete(key);
     this.#identities.set(key, identity);
+    const inForce = this.#inForce(identity);
     this.#claims.set(identity, key, resource);
-    this.#elect(identity);
+    this.#elect(identity, inForce);
   }
 
   delete(key: string): void {
     const identity = this.#identities.get(key);
     if (identity === undefined) return;
     this.#identities.delete(key);
+    const inForce = this.#inForce(identity);
     this.#claims.delete(identity, key);
-    this.#elect(identity);
+    this.#elect(identity, inForce);
   }
 
   /** Drains what changed. */
@@ -130,14 +131,17 @@ export class Calc {
     };
   }
 
-  #elect(identity: string): void {
+  /** Of the objects that claim to be this thing, the one that counts. */
+  #inForce(identity: string): Resource | undefined {
     const claims = this.#claims.of(identity);
-    const [, winner] = claims.toSorted(([a], [b]) => compareUtf8(a, b))[0] ?? [];
-    const before = this.#inForce.get(identity);
-    if (winner === before) return;
-    if (winner === undefined) this.#inForce.delete(identity);
-    else this.#inForce.set(identity, winner);
-    this.#change(before, winner);
+    const [first] = claims.length < 2 ? claims : claims.toSorted(([a], [b]) => compareUtf8(a, b));
+    return first?.[1];
+  }
+
+  /** `before`: what counted until now. */
+  #elect(identity: string, before: Resource | undefined): void {
+    const winner = this.#inForce(identity);
+    if (winner !== before) this.#change(before, winner);
   }
 
   #change(before: Resource | undefined, after: Resource | undefined): void {
