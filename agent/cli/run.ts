@@ -95,8 +95,18 @@ interface Service {
 }
 
 async function run(options: FollowOptions): Promise<number> {
-  let config: Config | undefined = loadFollowSettings(options);
   const log = openLog(options.output);
+  // First of all: a service manager, or who changes the configuration, may ask for a reload while we start.
+  const reload = new ConfigReload(options, log);
+  try {
+    return await runWith(options, log, reload);
+  } finally {
+    reload.close();
+  }
+}
+
+async function runWith(options: FollowOptions, log: Log, reload: ConfigReload): Promise<number> {
+  let config: Config | undefined = loadFollowSettings(options);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const { netns } = config;
@@ -107,7 +117,6 @@ async function run(options: FollowOptions): Promise<number> {
   stop.signal.addEventListener('abort', () => supervised.stopping());
   const lock = await lockNetns(netns, (message) => log.warn(message));
   const dataplane = new NetlinkDataplane(native, netns);
-  const reload = new ConfigReload(options, log);
   const { output } = options;
   const ring = new FlowRing(config.flowLogKeep);
   const served = new Served(native, netns, log);
@@ -131,7 +140,6 @@ async function run(options: FollowOptions): Promise<number> {
     log.info('stopped; the rules stay in force');
     return EXIT.good;
   } finally {
-    reload.close();
     await served.close();
     lock.release();
     dataplane.close();

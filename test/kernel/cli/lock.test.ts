@@ -1,8 +1,8 @@
 /** Two `picket run` for one namespace would undo each other's rules for ever: the second is refused, unless it only looks like one. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
-import { Bench, picket, policy, WEB, type Ended } from '../../support/cli.ts';
+import { readFileSync, statSync } from 'node:fs';
+import { Bench, picket, policy, until, WEB, type Ended } from '../../support/cli.ts';
 import { kernelTest } from '../../support/needs.ts';
 
 const CAPS = ['netns', 'addon'] as const;
@@ -28,10 +28,18 @@ kernelTest(
 
       // A successor that starts before the predecessor has ended waits for it.
       const successor = bench.start();
+      await until('the successor hears of SIGHUP', () => catchesSighup(successor.pid));
+      process.kill(successor.pid, 'SIGHUP');
       t.is((await agent.stop()).exitCode, 0);
       await successor.logged(/^in sync/);
     }),
 );
+
+/** Lowest bit: signal 1 (proc_pid_status(5)). */
+function catchesSighup(pid: number): boolean {
+  const caught = /^SigCgt:\t([\da-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return caught !== undefined && (BigInt(`0x${caught}`) & 1n) === 1n;
+}
 
 kernelTest('cleanup: says that an agent is there and puts the rules back', CAPS, (t) =>
   Bench.with(GOOD, async (bench) => {
