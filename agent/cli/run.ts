@@ -155,6 +155,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   const { netns } = config;
   const sources = openSources(config, service.directory);
   const { inherited } = service;
+  service.ring.resize(config.flowLogKeep);
   const flows = openFlowLogs(config, { ...engineConfig(config), inherited }, service);
   const { engine } = flows;
   const gate = openGate(config, native, log);

@@ -6,7 +6,7 @@ export type FlowListener = (record: FlowRecord) => void;
 
 export class FlowRing {
   /** 0 = none is kept, but for those who follow. */
-  readonly #capacity: number;
+  #capacity: number;
   readonly #listeners = new Set<FlowListener>();
   #records: FlowRecord[] = [];
   /** Number that the next record gets. */
@@ -14,6 +14,12 @@ export class FlowRing {
 
   constructor(capacity: number) {
     this.#capacity = capacity;
+  }
+
+  /** The newest records stay, as many as there is room for now. */
+  resize(capacity: number): void {
+    this.#capacity = capacity;
+    this.#records = capacity === 0 ? [] : this.#records.slice(-capacity);
   }
 
   get listeners(): number {

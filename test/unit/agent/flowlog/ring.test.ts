@@ -37,6 +37,25 @@ test('records from a number on, for who has seen those before', (t) => {
   t.deepEqual(counts(ring.newest(1)), [3, 4, 5]);
 });
 
+const SIZES = [
+  { name: 'smaller', capacity: 2, kept: [4, 5], later: [6, 7] },
+  { name: 'none', capacity: 0, kept: [], later: [] },
+  { name: 'larger', capacity: 5, kept: [3, 4, 5], later: [3, 4, 5, 6, 7] },
+];
+
+for (const { name, capacity, kept, later } of SIZES) {
+  test(`resized: ${name}`, (t) => {
+    const ring = new FlowRing(3);
+    fill(ring, 0, 5);
+    ring.resize(capacity);
+    t.deepEqual(counts(ring.newest()), kept);
+    fill(ring, 6, 7);
+    t.deepEqual(counts(ring.newest()), later);
+    t.is(ring.next, 8);
+    t.deepEqual(counts(ring.newest(7)), later.slice(-1));
+  });
+}
+
 test('without room nothing is kept, and whoever follows hears of it', (t) => {
   const ring = new FlowRing(0);
   const seen: FlowRecord[] = [];
