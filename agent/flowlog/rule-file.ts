@@ -1,11 +1,10 @@
 /**
- * The rule book over a restart: a file of JSON in the run directory. What is in it is believed only as far as it has the right form; without
- * it, or with a broken one, old ids are unnamed, never misnamed.
+ * The rule book over a restart: a file of JSON in the run directory. What is in it is believed only where nobody but root or we could have
+ * written it, and as far as it has the right form; without it, or with a broken one, old ids are unnamed, never misnamed.
  */
-import { readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { parseRuleId } from '../../compiler/nft/rule-id.ts';
 import type { LoggedCause, RuleMeaning } from '../../compiler/nft/rule-id.ts';
+import { readTrusted, writeDurably } from '../state/files.ts';
 import type { SavedRule } from './rule-book.ts';
 
 const VERSION = 1;
@@ -13,10 +12,11 @@ const MAX_BYTES = 64 << 20;
 
 /** What was saved; empty where nothing usable is there. */
 export function readRuleFile(path: string): SavedRule[] {
+  const file = readTrusted(path, MAX_BYTES);
+  if (!file.ok) return [];
   try {
-    const bytes = readFileSync(path);
-    if (bytes.length > MAX_BYTES) return [];
-    const { version, rules } = JSON.parse(bytes.toString()) as Readonly<Record<string, unknown>>;
+    const text = Buffer.from(file.bytes).toString();
+    const { version, rules } = JSON.parse(text) as Readonly<Record<string, unknown>>;
     return version === VERSION && Array.isArray(rules) ? rules.flatMap(readSaved) : [];
   } catch {
     return [];
@@ -25,9 +25,7 @@ export function readRuleFile(path: string): SavedRule[] {
 
 /** Replaces the file as a whole. Rejects with what the system says. */
 export async function writeRuleFile(path: string, rules: readonly SavedRule[]): Promise<void> {
-  const temporary = `${path}.tmp`;
-  await writeFile(temporary, JSON.stringify({ version: VERSION, rules }), { mode: 0o640 });
-  await rename(temporary, path);
+  await writeDurably(path, [Buffer.from(JSON.stringify({ version: VERSION, rules }))]);
 }
 
 function readSaved(value: unknown): SavedRule[] {

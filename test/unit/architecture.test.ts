@@ -89,6 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'agent/netlink',
     'agent/netlink/schema',
     'agent/obs',
+    'agent/state',
     'agent/store',
   ],
   // The host preflight.

@@ -1,4 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -83,6 +91,36 @@ for (const { name, text } of BROKEN) {
     t.deepEqual(readRuleFile(file), []);
   });
 }
+
+const UNTRUSTED: readonly { name: string; spoil: (file: string) => void }[] = [
+  { name: 'a file that others may write', spoil: (file) => chmodSync(file, 0o666) },
+  {
+    name: 'a symbolic link',
+    spoil: (file) => {
+      renameSync(file, `${file}.real`);
+      symlinkSync(`${file}.real`, file);
+    },
+  },
+];
+
+for (const { name, spoil } of UNTRUSTED) {
+  test(`nothing is believed of ${name}`, async (t) => {
+    const file = path((undo) => t.teardown(undo));
+    await writeRuleFile(file, [saved(RULE)]);
+    spoil(file);
+    t.deepEqual(readRuleFile(file), []);
+  });
+}
+
+test('a link laid where it writes is not followed', async (t) => {
+  const file = path((undo) => t.teardown(undo));
+  const victim = `${file}.victim`;
+  writeFileSync(victim, 'untouched');
+  for (const name of [file, `${file}.tmp`]) symlinkSync(victim, name);
+  await writeRuleFile(file, [saved(RULE)]);
+  t.is(readFileSync(victim, 'utf8'), 'untouched');
+  t.deepEqual(readRuleFile(file), [saved(RULE)]);
+});
 
 test('no file is no rules', (t) => {
   t.deepEqual(readRuleFile('/nonexistent/rules.json'), []);
