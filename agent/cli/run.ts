@@ -11,6 +11,7 @@ import { takeNotifier } from '../obs/notify.ts';
 import { KubernetesSource } from '../kube/kubernetes-source.ts';
 import { Agent } from '../runner/agent.ts';
 import { followFelix } from '../runner/felix.ts';
+import { returnMemory } from '../runner/memory.ts';
 import { followHostWarnings } from '../runner/host-warnings.ts';
 import { Supervised } from '../runner/supervised.ts';
 import type { Config } from '../config/keys.ts';
@@ -165,6 +166,7 @@ async function runConfigured(config: Config, service: Service): Promise<Config |
   logEvents(agent, log, output);
   followHostWarnings(agent, config.node, (text) => log.warn(text));
   supervised.follow(agent);
+  returnMemory(agent.events, native);
   await served.follow(agent, config, () => flows.flowLog.counts);
   flows.follow(agent);
   const over = new AbortController();

@@ -249,6 +249,7 @@ NAPI_MODULE_INIT() {
         {"close", js_close},
         {"sendUnixDatagram", js_send_unix_datagram},
         {"queuedBytes", js_queued_bytes},
+        {"trimMemory", js_trim_memory},
     };
     struct instance *instance = calloc(1, sizeof(*instance));
     if (instance == NULL || !set_up_instance(env, instance)) {

@@ -84,6 +84,9 @@ napi_value js_start_reader(napi_env env, napi_callback_info info);
 /* Joins the thread; nothing is called back afterwards. The socket must have been woken up. */
 void stop_reader(struct reader *reader);
 
+/* binding_memory.c */
+napi_value js_trim_memory(napi_env env, napi_callback_info info);
+
 /* binding_unix.c */
 napi_value js_send_unix_datagram(napi_env env, napi_callback_info info);
 napi_value js_queued_bytes(napi_env env, napi_callback_info info);

@@ -67,6 +67,11 @@ export interface Native {
    * looks first never blocks, and leaves room for others. -errno where `fd` is none.
    */
   queuedBytes(fd: number): number;
+  /**
+   * Gives memory that was freed back to the system (malloc_trim(3)): some milliseconds. 1 = some was, 0 = there was none, -ENOSYS
+   * where the C library has no such thing.
+   */
+  trimMemory(): number;
 }
 
 const DEFAULT_ADDON = '../../build/picket.node';

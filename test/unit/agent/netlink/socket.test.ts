@@ -20,6 +20,7 @@ function scripted(answers: Partial<Native>): { native: Native; calls: unknown[][
     close: () => undefined,
     sendUnixDatagram: () => 0,
     queuedBytes: () => 0,
+    trimMemory: () => 0,
   };
   const native = Object.fromEntries(
     Object.entries({ ...defaults, ...answers }).map(([name, fn]) => [
