@@ -25,15 +25,30 @@ export async function ask(
 }
 
 /** All rows of a long answer. Throws CommandError. */
-export async function askRows(config: Config, path: string, hint: string): Promise<unknown[]> {
+export async function askRows(
+  config: Config,
+  path: string,
+  hint: string,
+  query: Query = {},
+): Promise<unknown[]> {
   const rows: unknown[] = [];
+  for await (const row of streamRows(config, path, query, hint)) rows.push(row);
+  return rows;
+}
+
+/** Each row of a long answer, as it comes. Throws CommandError. */
+export async function* streamRows(
+  config: Config,
+  path: string,
+  query: Query,
+  hint: string,
+): AsyncGenerator {
   const { signal } = new AbortController();
   try {
-    for await (const row of followAgent(socketOf(config), path, {}, signal)) rows.push(row);
+    yield* followAgent(socketOf(config), path, query, signal);
   } catch (error) {
     throw toCommandError(error, hint);
   }
-  return rows;
 }
 
 /** As `ask` does; anything else than a ControlError is our own bug and goes on. */

@@ -5,9 +5,9 @@ import { FILTER_NAMES, readFilter } from '../flowlog/filter.ts';
 import type { FlowFilter } from '../flowlog/filter.ts';
 import { printCompact, printWide } from '../flowlog/print.ts';
 import type { FlowRecord } from '../flowlog/record.ts';
-import { FLOWS_PATH, FOLLOW_PATH } from '../flowlog/routes.ts';
-import type { FlowsAnswer } from '../flowlog/routes.ts';
-import { ask, socketOf, toCommandError } from './ask.ts';
+import { FLOWS_PATH, FOLLOW_PATH, isFlowsEnd } from '../flowlog/routes.ts';
+import type { FlowsEnd, FlowsRow } from '../flowlog/routes.ts';
+import { socketOf, streamRows, toCommandError } from './ask.ts';
 import type { Query } from './ask.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { configOption, netnsOption } from './options.ts';
@@ -107,12 +107,17 @@ async function flows(options: FlowOptions): Promise<void> {
     since: options.since?.toString(),
     last: lastOf(options)?.toString(),
   };
-  const answer = (await ask(config, FLOWS_PATH, history, HINT)) as FlowsAnswer;
   const print = PRINTERS[options.output];
-  for (const record of answer.records) printLine(print(record));
+  let end: FlowsEnd | undefined;
+  // The agent answers with what flowlog/routes.ts makes, in the same version of this program.
+  for await (const row of streamRows(config, FLOWS_PATH, history, HINT)) {
+    if (isFlowsEnd(row as FlowsRow)) end = row as FlowsEnd;
+    else printLine(print(row as FlowRecord));
+  }
+  if (end === undefined) throw new CommandError('the agent ended while it answered: ask again');
   if (options.follow) {
-    await follow(socketOf(config), { ...filter, next: String(answer.next) }, options.output);
-  } else if (answer.records.length === 0 && options.output !== 'json') {
+    await follow(socketOf(config), { ...filter, next: String(end.next) }, options.output);
+  } else if (end.end === 0 && options.output !== 'json') {
     process.stderr.write('no such flow; what is logged is said by flowLogVerdicts\n');
   }
 }

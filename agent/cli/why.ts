@@ -1,10 +1,10 @@
 /** `picket why NS/POD`: explains the newest flow of an endpoint that was denied, by what is in force now. */
 import { Command } from 'commander';
 import { printCompact } from '../flowlog/print.ts';
-import { FLOWS_PATH } from '../flowlog/routes.ts';
-import type { FlowsAnswer } from '../flowlog/routes.ts';
+import { FLOWS_PATH, isFlowsEnd } from '../flowlog/routes.ts';
+import type { FlowsRow } from '../flowlog/routes.ts';
 import { readRecord } from '../explain/record-question.ts';
-import { ask } from './ask.ts';
+import { askRows } from './ask.ts';
 import { CommandError } from './exit.ts';
 import { explain } from './explain.ts';
 import { configOption, netnsOption, outputOption } from './options.ts';
@@ -42,9 +42,8 @@ async function why(pod: string, options: ConfiguredOptions): Promise<number> {
   const hint = 'flows are kept by a running agent: start one with picket run';
   const query = { pod, verdict: 'deny', last: '1' };
   // The agent answers with what flowlog/routes.ts makes, in the same version of this program.
-  const { records } = (await ask(config, FLOWS_PATH, query, hint)) as FlowsAnswer;
-  const [record] = records;
-  if (record === undefined) {
+  const [record] = (await askRows(config, FLOWS_PATH, hint, query)) as FlowsRow[];
+  if (record === undefined || isFlowsEnd(record)) {
     throw new CommandError(
       `no denied flow of ${pod} is known: none was logged since the agent started, or it was long ago`,
     );

@@ -1,10 +1,11 @@
 /**
  * What the agent answers about flows. Comes in: queries with filters. Goes out: the records kept, and those to come, one JSON line each.
  *
- *   GET /v1/flows?last=N&since=MS&pod=…          {"next": 17, "records": […]}
+ *   GET /v1/flows?last=N&since=MS&pod=…          {record} per line, oldest first, then {"end": 5, "next": 17}
  *   GET /v1/flows/follow?next=17&pod=…           {record} per line, {"lost": N} where the reader was too slow
  */
-import { json, wrongRequest } from '../control/route.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import { wrongRequest } from '../control/route.ts';
 import type { ControlRequest, LineSink, Reply, Route } from '../control/route.ts';
 import { FILTER_NAMES, readFilter } from './filter.ts';
 import type { FlowRecord } from './record.ts';
@@ -13,12 +14,22 @@ import type { FlowRing } from './ring.ts';
 export const FLOWS_PATH = '/v1/flows';
 export const FOLLOW_PATH = '/v1/flows/follow';
 
-/** The answer at FLOWS_PATH. */
-export interface FlowsAnswer {
+/** Records looked at in one turn of the event loop. */
+const RECORDS_A_TURN = 5_000;
+
+/** The last row at FLOWS_PATH; an answer without it is not complete. */
+export interface FlowsEnd {
+  /** Records before it. */
+  readonly end: number;
   /** Where to follow from so that none is missing and none comes twice. */
   readonly next: number;
-  /** Oldest first. */
-  readonly records: readonly FlowRecord[];
+}
+
+/** A row at FLOWS_PATH, as an agent of this version makes them. */
+export type FlowsRow = FlowRecord | FlowsEnd;
+
+export function isFlowsEnd(row: FlowsRow): row is FlowsEnd {
+  return 'end' in row;
 }
 
 export function flowRoutes(ring: FlowRing): readonly Route[] {
@@ -28,18 +39,32 @@ export function flowRoutes(ring: FlowRing): readonly Route[] {
   ];
 }
 
-function answerFlows(ring: FlowRing, { query }: ControlRequest): Reply {
+async function answerFlows(ring: FlowRing, { query }: ControlRequest): Promise<Reply> {
   const filter = filterOf(query);
   if ('wrong' in filter) return wrongRequest(filter.wrong);
   const since = numberOf(query, 'since') ?? 0;
   const last = numberOf(query, 'last') ?? Number.MAX_SAFE_INTEGER;
   if (Number.isNaN(since) || Number.isNaN(last)) return wrongRequest('since and last are numbers');
-  const found = ring
-    .newest()
-    .filter((record) => filter.test(record) && Date.parse(record.lastTs) >= since);
-  const records = last === 0 ? [] : found.slice(-last);
-  const answer: FlowsAnswer = { next: ring.next, records };
-  return json(answer);
+  const { next } = ring;
+  const isWanted = (record: FlowRecord): boolean =>
+    filter.test(record) && Date.parse(record.lastTs) >= since;
+  const records = await findLast(ring.newest(), isWanted, last);
+  return { kind: 'rows', rows: [...records, { end: records.length, next } satisfies FlowsEnd] };
+}
+
+/** The last `count` that are wanted, in their order; a few at a time, as there may be a million. */
+async function findLast(
+  records: readonly FlowRecord[],
+  isWanted: (record: FlowRecord) => boolean,
+  count: number,
+): Promise<FlowRecord[]> {
+  const found: FlowRecord[] = [];
+  for (let end = records.length; end > 0 && found.length < count; end -= RECORDS_A_TURN) {
+    if (end < records.length) await turn();
+    const some = records.slice(Math.max(0, end - RECORDS_A_TURN), end).filter(isWanted);
+    for (const record of some.toReversed()) found.push(record);
+  }
+  return found.slice(0, count).toReversed();
 }
 
 function followFlows(ring: FlowRing, { query }: ControlRequest): Reply {

@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
-import { askAgent } from '../../agent/control/client.ts';
+import { followAgent } from '../../agent/control/client.ts';
 import { controlSocketPath } from '../../agent/control/socket-path.ts';
 import type { FlowRecord } from '../../agent/flowlog/record.ts';
-import { FLOWS_PATH } from '../../agent/flowlog/routes.ts';
-import type { FlowsAnswer } from '../../agent/flowlog/routes.ts';
+import { FLOWS_PATH, isFlowsEnd } from '../../agent/flowlog/routes.ts';
+import type { FlowsRow } from '../../agent/flowlog/routes.ts';
 import { projectPath } from './tools.ts';
 import { NODE } from './world.ts';
 import { picket, startAgent, until } from './cli.ts';
@@ -111,7 +111,11 @@ export class FlowBench {
     for (let at = 0; at < filters.length; at += 2) {
       query[(filters[at] ?? '').replace(/^--/, '')] = filters[at + 1] ?? '';
     }
-    return ((await askAgent(path, FLOWS_PATH, query)) as FlowsAnswer).records.slice();
+    const rows: FlowsRow[] = [];
+    const { signal } = new AbortController();
+    for await (const row of followAgent(path, FLOWS_PATH, query, signal))
+      rows.push(row as FlowsRow);
+    return rows.filter((row): row is FlowRecord => !isFlowsEnd(row));
   }
 
   /** Waits until there are `count` records that the filters let through. */

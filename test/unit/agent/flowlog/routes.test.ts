@@ -2,8 +2,13 @@ import test from 'ava';
 import type { LineSink } from '../../../../agent/control/route.ts';
 import type { FlowRecord } from '../../../../agent/flowlog/record.ts';
 import { FlowRing } from '../../../../agent/flowlog/ring.ts';
-import { FLOWS_PATH, FOLLOW_PATH, flowRoutes } from '../../../../agent/flowlog/routes.ts';
-import type { FlowsAnswer } from '../../../../agent/flowlog/routes.ts';
+import {
+  FLOWS_PATH,
+  FOLLOW_PATH,
+  flowRoutes,
+  isFlowsEnd,
+} from '../../../../agent/flowlog/routes.ts';
+import type { FlowsRow } from '../../../../agent/flowlog/routes.ts';
 import { DENIED, numbered } from '../../../support/flow-records.ts';
 
 const counts = (records: readonly FlowRecord[]): number[] => records.map(({ count }) => count);
@@ -33,11 +38,22 @@ const ROWS: readonly { query: string; out: number[] }[] = [
 
 for (const { query, out } of ROWS) {
   test(`flows: ${query === '' ? 'all' : query}`, async (t) => {
-    const reply = (await ask(filled(3), FLOWS_PATH, query)) as { readonly body: FlowsAnswer };
-    t.deepEqual(counts(reply.body.records), out);
-    t.is(reply.body.next, 3);
+    const reply = (await ask(filled(3), FLOWS_PATH, query)) as { readonly rows: FlowsRow[] };
+    t.deepEqual(
+      reply.rows.map((row) => (isFlowsEnd(row) ? row : row.count)),
+      [...out, { end: out.length, next: 3 }],
+    );
   });
 }
+
+test('looking through many records leaves the event loop to others', async (t) => {
+  const ring = new FlowRing(20_000);
+  for (let count = 0; count < 20_000; count++) ring.add(DENIED);
+  let hasTurned = false;
+  setImmediate(() => (hasTurned = true));
+  await ask(ring, FLOWS_PATH, 'pod=bank%2Fdb');
+  t.true(hasTurned);
+});
 
 for (const [path, query] of [
   [FLOWS_PATH, 'last=-1'],
