@@ -85,8 +85,15 @@ async function applyPolicies(netnsPath: string): Promise<void> {
   // The demo leaves nothing behind: a state for the next boot neither.
   const folder = mkdtempSync(join(tmpdir(), 'picket-demo-'));
   const env = { PICKET_RUN_DIRECTORY: folder, PICKET_STATE_DIRECTORY: folder };
-  const result = await execa(projectPath('bin/picket'), args, { all: true, reject: false, env });
-  rmSync(folder, { recursive: true, force: true });
+  const apply = execa(projectPath('bin/picket'), args, { all: true, reject: false, env });
+  const leave = (): void => {
+    apply.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', leave);
+  const result = await apply;
+  leave();
+  process.off('exit', leave);
   console.log(result.all);
   if (result.exitCode !== 0) throw new Error(`picket apply ended with ${result.exitCode}`);
 }
