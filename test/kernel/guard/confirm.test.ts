@@ -177,43 +177,6 @@ kernelTest('SIGTERM, SIGHUP and SIGINT do not end the guard', CAPS, (t) =>
   }),
 );
 
-const KILLS = 8;
-
-kernelTest(
-  `apply killed ${KILLS} times at any moment: in the end the rules are those before`,
-  CAPS,
-  (t) =>
-    GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
-      t.is((await host.apply()).exitCode, 0);
-      const before = await host.ruleset();
-      host.bench.write('host.yaml', hostPolicy('999'));
-      const start = Date.now();
-      await host.apply(...LONG);
-      const wholeMs = Date.now() - start;
-      await host.run('confirm', '--undo');
-      const seen = { nothing: 0, armed: 0, changed: 0 };
-      for (let kill = 0; kill < KILLS; kill++) {
-        host.bench.write('host.yaml', hostPolicy(`${1000 + kill}`));
-        const signal = kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL';
-        const args = ['apply', ...host.bench.options(), ...SHORT];
-        const child = execa(projectPath('bin/picket'), args, { reject: false, env: host.env });
-        await delay(wholeMs * (0.5 + (kill / KILLS) * 0.8));
-        child.kill(signal);
-        await child;
-        const isChanged = (await host.ruleset()) !== before;
-        seen[isChanged ? 'changed' : host.pending() === undefined ? 'nothing' : 'armed']++;
-        if (isChanged) t.true(host.pending() !== undefined || host.guards().length > 0, 'guarded');
-        // Killed before the guard was ready: nothing was changed, and somebody has to say that it is over.
-        if (!isChanged && host.pending() !== undefined) await host.run('confirm', '--undo');
-        await host.untilDecided();
-        t.is(await host.ruleset(), before, `kill ${kill}`);
-      }
-      t.log(
-        `killed with nothing armed ${seen.nothing}, armed ${seen.armed}, changed ${seen.changed}`,
-      );
-    }),
-);
-
 for (const { name, args, out } of [
   // The clock that suspends do not stop, and the wall clock's namespace twin, play no part.
   { name: 'CLOCK_MONOTONIC', args: ['--monotonic', '36000'], out: 1 },
