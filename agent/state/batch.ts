@@ -2,7 +2,7 @@
  * The whole table as one transaction. Comes in: a table as the kernel or the engine has it. Goes out: bytes that make the kernel have exactly
  * this, whatever it has before; and the judgement whether bytes are such a transaction. Counter values are not part of it.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NftChain, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import { TABLE_NAME } from '../../compiler/nft/program.ts';
 import type { KernelTable, Table } from '../../compiler/nft/table.ts';
@@ -13,11 +13,12 @@ import * as k from '../netlink/uapi.generated.ts';
 
 const ORIGIN = 'state';
 
-/** Time of one turn of the event loop that encoding takes, milliseconds: policies that change must not wait for it. */
-const TURN_MS = 3;
+/** Encoding takes so much of the event loop at a time, then leaves it to others, milliseconds: a change of policy needs many turns. */
+const TURN_MS = 1;
+const REST_MS = 5;
 
 /** Elements of one operation. */
-const MAX_ELEMENTS = 500;
+const MAX_ELEMENTS = 200;
 
 /** `undefined` = the table itself is not there. Throws OpEncodeError for what `whyNotRestorable` names. */
 export function encodeTable(table: KernelTable | undefined): Uint8Array {
@@ -33,7 +34,7 @@ export async function encodeTableInTurns(table: KernelTable | undefined): Promis
       const step = steps.next();
       if (step.done === true) return step.value.bytes;
     }
-    await nextTurn();
+    await delay(REST_MS);
   }
 }
 
