@@ -101,6 +101,7 @@ class Host {
       close: () => undefined,
       sendUnixDatagram: () => 0,
       queuedBytes: () => 0,
+    trimMemory: () => 0,
       trimMemory: () => 0,
     };
   }
