@@ -101,7 +101,6 @@ class Host {
       close: () => undefined,
       sendUnixDatagram: () => 0,
       queuedBytes: () => 0,
-    trimMemory: () => 0,
       trimMemory: () => 0,
     };
   }
