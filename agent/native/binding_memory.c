@@ -1,6 +1,7 @@
 /*
- * trimMemory(): gives the pages of freed memory back to the system. A list of thousands of objects leaves them behind
- * everywhere in the heap, and the C library by itself only gives back those at its end.
+ * trimMemory(): gives the pages of freed memory back to the system. A list of thousands of objects
+ * leaves them behind everywhere in the heap, and the C library by itself only gives back those at
+ * its end.
  */
 #include "binding.h"
 
