@@ -75,15 +75,18 @@ function printText(
 }
 
 async function withJudge<T>(
-  { config, native, engine, network }: PreviewParts,
+  { config, native, engine }: PreviewParts,
   use: (judge: Judge) => Promise<T>,
 ): Promise<T> {
-  const { node, netns, interfacePrefixes } = config;
+  const { node, netns } = config;
   const { reach, close } = await openReach(native, netns);
+  // Which interfaces belong to workloads is known once their endpoints are.
+  engine.compile();
   const { store } = engine;
+  const interfaces = engine.interfaces();
   const oracle = oracleConfig(config);
   try {
-    return await use(openJudge({ store, node, oracle, network, interfacePrefixes, reach }));
+    return await use(openJudge({ store, node, oracle, interfaces, reach }));
   } finally {
     close();
   }

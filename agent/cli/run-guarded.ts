@@ -124,12 +124,13 @@ function warnOfUpstream(
   let lookedMs = -Infinity;
   let timer: NodeJS.Timeout | undefined;
   const look = async (): Promise<void> => {
-    const { node, netns, interfacePrefixes } = config;
+    const { node, netns } = config;
     const network = await readHostNetwork(native, netns);
     const { reach, close } = await openReach(native, netns);
     const oracle = oracleConfig(config);
     const { store } = engine;
-    const judge = openJudge({ store, node, oracle, network, interfacePrefixes, reach });
+    const interfaces = engine.interfaces();
+    const judge = openJudge({ store, node, oracle, interfaces, reach });
     try {
       for (const denied of await findDeniedUpstream({ judge, network, reach }, upstream)) {
         log.warn(denied, 'these policies cut the agent off from where they come from');

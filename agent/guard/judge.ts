@@ -3,13 +3,11 @@
  * out: who would deny a packet if it were the first of its connection. Changes nothing, and asks no rule in the kernel.
  */
 import type { Address } from '../../compiler/model/ip.ts';
-import { printAddress, toAddress } from '../../compiler/model/ip.ts';
+import { printAddress } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { evaluateFlow, findEnd } from '../../compiler/oracle/flow.ts';
 import type { Flow } from '../../compiler/oracle/stage.ts';
 import type { HostInterface, OracleConfig, World } from '../../compiler/oracle/world.ts';
-import type { Config } from '../config/keys.ts';
-import type { HostNetwork } from '../endpoints/placement.ts';
 import { printDecisive } from '../explain/print.ts';
 import { sceneOf } from '../explain/scene.ts';
 import type { Scene } from '../explain/scene.ts';
@@ -42,20 +40,12 @@ export interface JudgeParts {
   readonly store: Pick<Store, 'resources' | 'locate'>;
   readonly node: string;
   readonly oracle: OracleConfig;
-  readonly network: HostNetwork;
-  readonly interfacePrefixes: Config['interfacePrefixes'];
+  /** Of this machine. */
+  readonly interfaces: readonly HostInterface[];
   readonly reach: Reach;
 }
 
-export function openJudge({
-  store,
-  node,
-  oracle: config,
-  network,
-  interfacePrefixes,
-  reach,
-}: JudgeParts): Judge {
-  const interfaces = interfacesOf(network, interfacePrefixes);
+export function openJudge({ store, node, oracle: config, interfaces, reach }: JudgeParts): Judge {
   const scene = sceneOf(store, { config, node, live: { node, interfaces } });
   const judge = async (packet: Packet, more: Partial<Flow>): Promise<Denial | undefined> => {
     const world = { ...narrow(scene, packet), node, interfaces, config };
@@ -103,17 +93,6 @@ function narrow({ resources }: Scene, { saddr, daddr }: Packet): Pick<World, 're
       (resource) => resource.kind !== 'WorkloadEndpoint' || resource.addresses.some(isNear),
     ),
   };
-}
-
-function interfacesOf(
-  { links, addresses }: HostNetwork,
-  prefixes: readonly string[],
-): readonly HostInterface[] {
-  return [...links].map((name) => ({
-    name,
-    addresses: [...(addresses.get(name) ?? [])].flatMap((text) => toAddress(text) ?? []),
-    isWorkload: prefixes.some((prefix) => name.startsWith(prefix)),
-  }));
 }
 
 /** Asks the kernel, once per address. The caller closes it. Throws AgentError. */

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { hostEndpointStore } from '../../../support/judged-store.ts';
+import { toAddress } from '../../../../compiler/model/ip.ts';
 import { DEFAULT_ORACLE_CONFIG } from '../../../../compiler/oracle/world.ts';
 import { openJudge } from '../../../../agent/guard/judge.ts';
 import { toConnection } from '../../../../agent/guard/operator.ts';
@@ -14,6 +15,12 @@ const NETWORK = {
   ]),
 };
 
+const INTERFACES = [...NETWORK.addresses].map(([name, texts]) => ({
+  name,
+  addresses: [...texts].flatMap((text) => toAddress(text) ?? []),
+  isWorkload: false,
+}));
+
 const reach = () => Promise.resolve('eth0');
 
 /** TCP 80 in, and out to nothing. */
@@ -22,8 +29,7 @@ function judge(policy: object) {
     store: hostEndpointStore('n1', policy),
     node: 'n1',
     oracle: DEFAULT_ORACLE_CONFIG,
-    network: NETWORK,
-    interfacePrefixes: ['cali'],
+    interfaces: INTERFACES,
     reach,
   });
 }
