@@ -30,7 +30,7 @@ export function trimMetadata(metadata: JsonObject): JsonObject {
   };
 }
 
-const ANNOTATION_DOMAINS = ['projectcalico.org/', 'vpc.amazonaws.com/'];
+const ANNOTATION_DOMAINS = ['picket/', 'projectcalico.org/', 'vpc.amazonaws.com/'];
 
 function trimAnnotations(annotations: JsonObject): JsonObject {
   return Object.fromEntries(

@@ -12,6 +12,7 @@ import type { ApiResource } from '../../../../agent/kube/resources.ts';
 import { readManifest } from '../../../../agent/watch/manifest-file.ts';
 import { KINDS_BY_VERSION } from '../../../../compiler/model/parse/kinds.ts';
 import { parseResource } from '../../../../compiler/model/parse/resource.ts';
+import { LOG_ALLOWED } from '../../../../compiler/model/parse/well-known.ts';
 import { projectPath } from '../../../support/tools.ts';
 
 const ALL: readonly ApiResource[] = [...BUILT_IN, ...CLUSTER_POLICY, ...CALICO.flat()];
@@ -51,6 +52,16 @@ test('a trimmed object means what the whole one means, and is found as wrong', (
     }
   }
   t.true(compared > 500);
+});
+
+test('an annotation of ours is not trimmed away', (t) => {
+  const annotations = { [LOG_ALLOWED]: 'true' };
+  for (const resource of ALL) {
+    const metadata = { name: 'a', namespace: 'shop', annotations: { ...annotations, other: 'x' } };
+    const { event } = new KnownObjects(resource).put({ metadata, spec: {} });
+    t.like(event, { object: { metadata: { annotations } } }, resource.kind);
+    t.false(JSON.stringify(event).includes('other'), resource.kind);
+  }
 });
 
 test('the role that is shipped may read what is followed', (t) => {
