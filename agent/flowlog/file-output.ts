@@ -1,8 +1,9 @@
 /**
  * Records as JSON lines in a file that is rotated by size: FILE, FILE.1, FILE.2, … Comes in: records. Goes out: whole lines, or none: what a
- * full disk cut is taken back, counted and told. Nobody waits for the disk.
+ * full disk cut is taken back, counted and told. Others may move, remove or empty the file (logrotate): the next line goes to FILE. Nobody
+ * waits for the disk.
  */
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { BatchQueue, TroubleTeller } from './output.ts';
 import type { FlowOutput, OutputTrouble } from './output.ts';
@@ -69,10 +70,14 @@ async function appendMost(
   return lines.length;
 }
 
+interface OpenFile {
+  readonly handle: FileHandle;
+  readonly size: number;
+}
+
 class RotatedFile {
   readonly #options: FileOutputOptions;
   #handle: FileHandle | undefined;
-  #size = 0;
 
   constructor(options: FileOutputOptions) {
     this.#options = options;
@@ -80,14 +85,17 @@ class RotatedFile {
 
   /** All of it or, when that fails, nothing. Throws what the system says. */
   async append(text: string): Promise<void> {
-    if (this.#handle !== undefined && this.#size >= this.#options.maxBytes) await this.#rotate();
-    const handle = await this.#open();
+    let file = await this.#open();
+    if (file.size >= this.#options.maxBytes) {
+      await this.#rotate();
+      file = await this.#open();
+    }
+    const { handle, size } = file;
     try {
       await handle.appendFile(text);
-      this.#size += Buffer.byteLength(text);
     } catch (error) {
       // Half a line would spoil the next one.
-      await handle.truncate(this.#size).catch(() => undefined);
+      await handle.truncate(size).catch(() => undefined);
       await this.close();
       throw error;
     }
@@ -99,12 +107,20 @@ class RotatedFile {
     await handle?.close().catch(() => undefined);
   }
 
-  async #open(): Promise<FileHandle> {
-    if (this.#handle !== undefined) return this.#handle;
-    const handle = await open(this.#options.path, 'a', FILE_MODE);
-    this.#size = (await handle.stat()).size;
+  /** The file that has the name now. */
+  async #open(): Promise<OpenFile> {
+    const { path } = this.#options;
+    const before = this.#handle;
+    if (before !== undefined) {
+      const [own, named] = await Promise.all([before.stat(), stat(path).catch(() => undefined)]);
+      if (named?.ino === own.ino && named.dev === own.dev) {
+        return { handle: before, size: own.size };
+      }
+      await this.close();
+    }
+    const handle = await open(path, 'a', FILE_MODE);
     this.#handle = handle;
-    return handle;
+    return { handle, size: (await handle.stat()).size };
   }
 
   async #rotate(): Promise<void> {

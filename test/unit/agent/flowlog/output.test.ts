@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -124,6 +132,48 @@ test('a directory that is not there costs the records, told once, until it is th
   t.is(told.length, 1);
   t.regex(told.join(), /flow log file .*missing.*ENOENT.*records are lost/);
 });
+
+const LOGROTATE = [
+  { name: 'moves it', act: (path: string) => renameSync(path, `${path}-old`) },
+  { name: 'removes it', act: (path: string) => rmSync(path) },
+  { name: 'copies and empties it', act: (path: string) => truncateSync(path) },
+];
+
+for (const { name, act } of LOGROTATE) {
+  test(`somebody else rotates the file and ${name}: what comes then is under its name`, async (t) => {
+    const path = join(folder(t), 'flows.jsonl');
+    const output = openFileOutput(options(path));
+    output.write(numbered(1, 1));
+    await waitFor(() => output.counts.written === 1);
+    act(path);
+    output.write(numbered(2, 3));
+    await output.close();
+    t.deepEqual(output.counts, { written: 3, lost: 0 });
+    t.deepEqual(countsIn(path), [2, 3]);
+  });
+}
+
+test('a file that cannot be put aside does not grow for ever: its records are lost, and that is told once', async (t) => {
+  const path = join(folder(t), 'flows.jsonl');
+  mkdirSync(`${path}.1/not-empty`, { recursive: true });
+  const told: string[] = [];
+  const output = openFileOutput({
+    ...options(path, { maxBytes: 1, keep: 1 }),
+    trouble: (message) => told.push(message),
+  });
+  for (let count = 1; count <= 3; count++) {
+    output.write(numbered(count, count));
+    await waitFor(() => output.counts.written + output.counts.lost === count);
+  }
+  await output.close();
+  t.deepEqual(output.counts, { written: 1, lost: 2 });
+  t.deepEqual(countsIn(path), [1]);
+  t.is(told.length, 1);
+});
+
+async function waitFor(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
 
 /** NAME=value lines; a value behind its length where it has a line break. */
 function parseEntry(bytes: Uint8Array): Record<string, string> {
