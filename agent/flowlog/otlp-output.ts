@@ -1,7 +1,7 @@
 /**
  * Records as OTLP logs to a collector: HTTP with JSON, batches in order, back-off while it is down, a bounded queue, and everything that was
  * not accepted counted. Refuses to know what the collector does with them.
- * Source: OTLP specification 1.5.0 (OTLP/HTTP: retryable status codes, partial success), opentelemetry-proto v1.5.0.
+ * Source: OTLP specification 1.5.0 (OTLP/HTTP: retryable status codes, Retry-After, partial success), opentelemetry-proto v1.5.0.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BatchQueue, TroubleTeller } from './output.ts';
@@ -23,6 +23,8 @@ const MAX_WAITING = 20_000;
 const MAX_BATCH = 500;
 const TIMEOUT_MS = 10_000;
 const BACKOFF_MS = [1_000, 2_000, 5_000, 10_000, 30_000];
+/** No collector makes us wait longer. */
+const MAX_WAIT_MS = 300_000;
 /** Time for a last batch when the agent ends. */
 const CLOSE_MS = 2_000;
 
@@ -36,6 +38,8 @@ type Outcome =
 interface Failure {
   readonly kind: 'retry' | 'refused';
   readonly why: string;
+  /** How long the collector wants to be left alone at least. */
+  readonly waitMs: number;
 }
 
 export function openOtlpOutput(options: OtlpOutputOptions): FlowOutput {
@@ -78,8 +82,8 @@ async function deliver(
     if (signal.aborted) return 0;
     teller.fail(outcome.why);
     if (outcome.kind === 'refused') return 0;
-    const waitMs = backoffMs[Math.min(failures, backoffMs.length - 1)] ?? 0;
-    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    const backOffMs = backoffMs[Math.min(failures, backoffMs.length - 1)] ?? 0;
+    await delay(Math.max(backOffMs, outcome.waitMs), undefined, { signal }).catch(() => undefined);
   }
   return 0;
 }
@@ -97,11 +101,21 @@ async function post(endpoint: string, body: string, signal: AbortSignal): Promis
     const text = await readBounded(response);
     if (response.ok) return accepted(text);
     const why = `HTTP status ${response.status}`;
-    return { kind: RETRYABLE.has(response.status) ? 'retry' : 'refused', why };
+    const waitMs = retryAfterMs(response.headers.get('retry-after'));
+    return { kind: RETRYABLE.has(response.status) ? 'retry' : 'refused', why, waitMs };
   } catch (error) {
     const { message, cause } = error as Error;
-    return { kind: 'retry', why: cause instanceof Error ? cause.message : message };
+    return { kind: 'retry', why: cause instanceof Error ? cause.message : message, waitMs: 0 };
   }
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date. */
+function retryAfterMs(header: string | null): number {
+  if (header === null) return 0;
+  const waitMs = /^\d{1,9}$/.test(header)
+    ? Number(header) * 1_000
+    : Date.parse(header) - Date.now();
+  return waitMs > 0 ? Math.min(waitMs, MAX_WAIT_MS) : 0;
 }
 
 /** The answer's beginning; the rest is not fetched. */

@@ -226,6 +226,22 @@ for (const row of ANSWERS) {
   });
 }
 
+test('a collector that is throttling is left alone for as long as it says', async (t) => {
+  const times: number[] = [];
+  const { endpoint } = await collector(t, (response, number) => {
+    times.push(performance.now());
+    if (number === 1) response.writeHead(429, { 'retry-after': '1' }).end();
+    else response.end('{}');
+  });
+  const output = open(endpoint);
+  output.write(numbered(1, 3));
+  await settled(output, 3);
+  await output.close();
+  t.deepEqual(output.counts, { written: 3, lost: 0 });
+  const [first = 0, second = 0] = times;
+  t.true(second - first > 900, 'not after the 5 ms of its own');
+});
+
 test('a collector that is down: a bounded queue, the rest counted, told once, no wait at the end', async (t) => {
   const told: string[] = [];
   const output = open('http://127.0.0.1:1', told);
