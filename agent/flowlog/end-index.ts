@@ -263,8 +263,17 @@ function endOfResource(resource: Resource): End {
   return { kind, namespace: undefined, name: resource.name, labels: resource.labels };
 }
 
+const WORKLOAD_ENDS = new WeakMap<WorkloadEndpoint, End>();
+
+/** The same object for the same workload: many records share it. */
+function endOfWorkload(endpoint: WorkloadEndpoint): End {
+  const known = WORKLOAD_ENDS.get(endpoint) ?? makeWorkloadEnd(endpoint);
+  WORKLOAD_ENDS.set(endpoint, known);
+  return known;
+}
+
 /** Without the labels that say again what namespace and kind say. */
-function endOfWorkload({ isPod, namespace, name, labels }: WorkloadEndpoint): End {
+function makeWorkloadEnd({ isPod, namespace, name, labels }: WorkloadEndpoint): End {
   const own = Object.entries(labels).filter(([key]) => !key.startsWith('projectcalico.org/'));
   return { kind: isPod ? 'pod' : 'workload', namespace, name, labels: Object.fromEntries(own) };
 }

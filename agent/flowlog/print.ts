@@ -1,5 +1,8 @@
 /** Records as lines for people. Refuses to know colours and terminals. */
-import type { FlowRecord, RecordEnd, RecordStaged } from './record.ts';
+import type { FlowRecord, RecordEnd, RecordImplicit, RecordStaged } from './record.ts';
+
+/** Policies that a line names. */
+const MAX_SELECTORS = 10;
 
 /** `10:15:02 DENY ingress shop/web -> shop/db tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3`. */
 export function printCompact(record: FlowRecord): string {
@@ -70,7 +73,8 @@ function printService({ proto, icmp, dst, partial }: FlowRecord): string {
   const cut = partial === true ? ' (partial)' : '';
   if (icmp !== undefined) return `${proto ?? 'icmp'} ${icmp.type}/${icmp.code}${cut}`;
   if (proto === undefined) return `unknown protocol${cut}`;
-  return `${dst.port === undefined ? proto : `${proto}/${dst.port}`}${cut}`;
+  const name = /^\d+$/.test(proto) ? `protocol ${proto}` : proto;
+  return `${dst.port === undefined ? name : `${name}/${dst.port}`}${cut}`;
 }
 
 /** What decided. */
@@ -91,8 +95,14 @@ function printRule({ policy, implicit, ruleId }: FlowRecord): string {
   const { reason, tier, selectedBy } = implicit;
   const what = reason === 'end-of-tier' ? `end of tier ${tier ?? '?'}` : reason;
   const who =
-    selectedBy.length === 0 ? '' : `: selected by ${selectedBy.join(', ')}, no rule matched`;
+    selectedBy.length === 0 ? '' : `: selected by ${printSelectors(implicit)}, no rule matched`;
   return `by ${what}${who}`;
+}
+
+function printSelectors({ selectedBy, selectedByOmitted = 0 }: RecordImplicit): string {
+  const more = Math.max(0, selectedBy.length - MAX_SELECTORS) + selectedByOmitted;
+  const shown = selectedBy.slice(0, MAX_SELECTORS).join(', ');
+  return more === 0 ? shown : `${shown} and ${more} more`;
 }
 
 function printCounts({ count, suppressed }: FlowRecord): string {

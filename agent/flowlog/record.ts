@@ -10,6 +10,7 @@ import type { PolicyKind } from '../../compiler/model/policy.ts';
 import { parseRuleId } from '../../compiler/nft/rule-id.ts';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
 import { PROTOCOL_NAMES } from '../explain/protocols.ts';
+import { boundedLabels, boundedList } from './bounds.ts';
 import type { End, EndKind, ServiceName } from './end-index.ts';
 import type { JudgedHost, RecordStage } from './judged-host.ts';
 import type { Flow } from './window.ts';
@@ -27,6 +28,8 @@ export interface RecordEnd {
   readonly namespace?: string;
   readonly name?: string;
   readonly labels?: Labels;
+  /** Labels beyond the bound, as `selectedByOmitted` and `stagedOmitted` of theirs. */
+  readonly labelsOmitted?: number;
   /** Destination only: a service that leads there. */
   readonly service?: ServiceName;
 }
@@ -47,6 +50,7 @@ export interface RecordImplicit {
   readonly tier?: string;
   /** Ids of the policies or profiles that govern the endpoint and did not decide. */
   readonly selectedBy: readonly string[];
+  readonly selectedByOmitted?: number;
 }
 
 /** What a staged policy would have done. */
@@ -87,6 +91,7 @@ export interface FlowRecord {
   /** The host endpoint whose policy this was. */
   readonly hostEndpoint?: RecordHost;
   readonly staged: readonly RecordStaged[];
+  readonly stagedOmitted?: number;
   /** Staged policies were not asked: too many flows at once. */
   readonly stagedSkipped?: true;
   /** Packets logged. */
@@ -139,6 +144,7 @@ export function toRecord(flow: Flow, context: RecordContext): FlowRecord {
   const { meaning } = context;
   const parsed = meaning ?? parseRuleId(flow.ruleId);
   const { icmpType, icmpCode } = flow;
+  const staged = boundedList(context.staged ?? []);
   return {
     schema: RECORD_SCHEMA,
     ts: isoTime(context.nowMs),
@@ -156,7 +162,8 @@ export function toRecord(flow: Flow, context: RecordContext): FlowRecord {
     dst: recordEnd(flow.destination, flow.dport, context.destination, context.service),
     ...whyOf(meaning, context.tier),
     ...present('hostEndpoint', context.host && hostOf(context.host)),
-    staged: context.staged ?? [],
+    staged: staged.kept,
+    ...present('stagedOmitted', staged.omitted || undefined),
     ...(context.staged === undefined ? { stagedSkipped: true } : {}),
     count: flow.count,
     firstTs: isoTime(flow.firstMs),
@@ -173,13 +180,15 @@ function recordEnd(
   { kind, namespace, name, labels }: End,
   service: ServiceName | undefined,
 ): RecordEnd {
+  const { kept, omitted } = boundedLabels(labels);
   return {
     ...present('ip', address === undefined ? undefined : printAddress(address)),
     ...present('port', port),
     kind,
     ...present('namespace', namespace),
     ...present('name', name),
-    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(Object.keys(kept).length === 0 ? {} : { labels: kept }),
+    ...present('labelsOmitted', omitted || undefined),
     ...present('service', service),
   };
 }
@@ -200,8 +209,15 @@ function whyOf(
   if (meaning === undefined) return {};
   const { cause } = meaning;
   if (cause.kind === 'implicit') {
-    const { reason, selectedBy } = cause;
-    return { implicit: { reason, ...present('tier', cause.tier), selectedBy } };
+    const { kept, omitted } = boundedList(cause.selectedBy);
+    return {
+      implicit: {
+        reason: cause.reason,
+        ...present('tier', cause.tier),
+        selectedBy: kept,
+        ...present('selectedByOmitted', omitted || undefined),
+      },
+    };
   }
   return { policy: { ...policyNames(cause.policy), ...present('tier', tier), rule: cause.index } };
 }

@@ -13,8 +13,9 @@ import type { FlowRecord } from './record.ts';
 
 const STDOUT = 1;
 const MAX_WAITING = 20_000;
-/** Records written at once: some 16 KiB, a quarter of a pipe. */
-const MAX_BATCH = 20;
+const MAX_BATCH = 500;
+/** Written at once, a quarter of a pipe: whole lines, or one that is longer. */
+const MAX_BYTES = 16 << 10;
 /** Pause before it is looked again whether all was read. */
 const UNREAD_MS = 5;
 /** Waiting for the reader when the agent ends. */
@@ -35,12 +36,15 @@ export function openStdoutOutput(
     maxItems: MAX_WAITING,
     maxBatch: MAX_BATCH,
     deliver: async (batch) => {
-      const bytes = Buffer.from(batch.map((record) => `${print(record)}\n`).join(''));
-      await untilRead(native, fd, stop.signal);
-      const failure = await writeAll(fd, bytes, stop.signal);
-      if (failure === undefined) teller.succeed();
-      else teller.fail(failure);
-      return failure === undefined ? batch.length : 0;
+      let written = 0;
+      for (const lines of portions(batch.map((record) => Buffer.from(`${print(record)}\n`)))) {
+        await untilRead(native, fd, stop.signal);
+        const failure = await writeAll(fd, Buffer.concat(lines), stop.signal);
+        if (failure === undefined) teller.succeed();
+        else teller.fail(failure);
+        written += failure === undefined ? lines.length : 0;
+      }
+      return written;
     },
   });
   return {
@@ -55,6 +59,21 @@ export function openStdoutOutput(
       await Promise.race([queue.idle(), delay(UNREAD_MS)]);
     },
   };
+}
+
+/** In order; each portion has at least one line. */
+function portions(lines: readonly Buffer[]): readonly (readonly Buffer[])[] {
+  const all: Buffer[][] = [];
+  let bytes = Infinity;
+  for (const line of lines) {
+    bytes += line.length;
+    if (bytes > MAX_BYTES) {
+      all.push([]);
+      bytes = line.length;
+    }
+    all.at(-1)?.push(line);
+  }
+  return all;
 }
 
 /** Also where that cannot be told. */

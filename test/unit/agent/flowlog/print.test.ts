@@ -27,6 +27,24 @@ const ROWS: readonly { name: string; in: FlowRecord; out: string }[] = [
     out: '03:04:05 DENY  ingress shop/web -> shop/db tcp/5432 by end of tier default: selected by np/shop/db, gnp/all, no rule matched',
   },
   {
+    name: 'an implicit deny where many policies select, of a protocol without a name',
+    in: {
+      ...UNDECIDED,
+      count: 1,
+      suppressed: 0,
+      proto: '47',
+      dst: { kind: 'pod', namespace: 'shop', name: 'db' },
+      implicit: {
+        reason: 'no-profile',
+        selectedBy: Array.from({ length: 12 }, (_, index) => `pro/p${index}`),
+        selectedByOmitted: 30,
+      },
+    },
+    out:
+      '03:04:05 DENY  ingress shop/web -> shop/db protocol 47 by no-profile: selected by ' +
+      'pro/p0, pro/p1, pro/p2, pro/p3, pro/p4, pro/p5, pro/p6, pro/p7, pro/p8, pro/p9 and 32 more, no rule matched',
+  },
+  {
     name: 'a built-in deny of ICMP between unknown ends',
     in: {
       ...UNDECIDED,

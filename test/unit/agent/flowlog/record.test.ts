@@ -11,6 +11,8 @@ const SCHEMA = JSON.parse(
   readFileSync(projectPath('deploy/flow-record.schema.json'), 'utf8'),
 ) as Readonly<Record<string, unknown>>;
 
+const asJson = (record: FlowRecord): unknown => JSON.parse(JSON.stringify(record));
+
 const FLOW: Flow = {
   ruleId: 'Di/np/shop/db/2#0123456789',
   family: 4,
@@ -181,13 +183,44 @@ const ROWS: readonly { name: string; flow: Flow; context: RecordContext; out: ob
   },
 ];
 
+const many = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `some-name-that-is-not-short-${index}`);
+
+/** As much as an API server takes. */
+const HUGE: RecordContext = {
+  ...CONTEXT,
+  source: { ...CONTEXT.source, labels: Object.fromEntries(many(20_000).map((key) => [key, 'x'])) },
+  meaning: {
+    verdict: 'deny',
+    direction: 'ingress',
+    cause: {
+      kind: 'implicit',
+      reason: 'end-of-tier',
+      tier: 'default',
+      selectedBy: many(10_000).map((name) => `np/shop/${name}`),
+    },
+    counter: 'ingress/end-of-tier/default/x',
+  },
+  staged: many(10_000).map((policy) => ({ policy, tier: 'default', action: 'deny' })),
+};
+
+test('a record has a bound, whatever people write, and says how much it leaves out', (t) => {
+  const record = toRecord(FLOW, HUGE);
+  t.true(JSON.stringify(record).length < 20_000);
+  t.deepEqual(schemaErrors(SCHEMA, asJson(record)), []);
+  const { src, implicit, staged, stagedOmitted = 0 } = record;
+  t.is(Object.keys(src.labels ?? {}).length + (src.labelsOmitted ?? 0), 20_000);
+  t.is((implicit?.selectedBy.length ?? 0) + (implicit?.selectedByOmitted ?? 0), 10_000);
+  t.is(staged.length + stagedOmitted, 10_000);
+  t.true(Object.keys(src.labels ?? {}).length > 50);
+  t.is(toRecord(FLOW, HUGE).src.labels, src.labels, 'one copy of labels for all records');
+});
+
 for (const row of ROWS) {
   test(row.name, (t) => {
     t.like(toRecord(row.flow, row.context), row.out);
   });
 }
-
-const asJson = (record: FlowRecord): unknown => JSON.parse(JSON.stringify(record));
 
 for (const row of [{ name: 'a rule', flow: FLOW, context: CONTEXT }, ...ROWS]) {
   test(`the schema fits: ${row.name}`, (t) => {

@@ -29,6 +29,26 @@ test('lines for programs and for people', async (t) => {
   }
 });
 
+test('however long records are, most of a pipe stays free for the log', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'picket-stdout-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const fd = openSync(pipe, 'r+');
+  let looks = 0;
+  const output = openStdoutOutput({ queuedBytes: () => looks++ }, 'json', nobody, fd);
+  const labels = { comment: 'x'.repeat(4_000) };
+  output.write(numbered(1, 50).map((record) => ({ ...record, src: { ...record.src, labels } })));
+  await output.close();
+  const bytes = Buffer.alloc(1 << 16);
+  const read = readSync(fd, bytes);
+  t.true(read <= 16 << 10, String(read));
+  const { written, lost } = output.counts;
+  t.is(bytes.toString('utf8', 0, read).trimEnd().split('\n').length, written);
+  t.is(written + lost, 50);
+  closeSync(fd);
+});
+
 test('nothing is written before all was read; what waits at the end is lost and counted', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'picket-stdout-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
