@@ -7,7 +7,14 @@ import { lastAddress } from '../model/ip.ts';
 import type { Cidr, Family } from '../model/ip.ts';
 import { ICMP_PROTOCOL } from '../model/packet.ts';
 import type { FieldName } from '../model/fields.ts';
-import type { Direction, EntityMatch, IcmpMatch, PortMatch, RuleMatch } from '../model/policy.ts';
+import type {
+  Direction,
+  EntityMatch,
+  HeaderCondition,
+  IcmpMatch,
+  PortMatch,
+  RuleMatch,
+} from '../model/policy.ts';
 import type { IrPolicy, IrRule, Range, Test } from './ir.ts';
 import { normalizeRanges, single } from './ranges.ts';
 
@@ -58,7 +65,7 @@ function lowerRule(resolved: ResolvedRule, family: Family): IrRule[] {
     },
   ];
   const fixed = [
-    ...protocolTests(rule.match, family),
+    ...headerTests(rule.match, family),
     ...sides.flatMap((side) => addressTests(side, family)),
     ...sides.flatMap((side) => notPortTests(side)),
   ];
@@ -82,17 +89,51 @@ function appliesToFamily(match: RuleMatch, family: Family): boolean {
   );
 }
 
-function protocolTests(match: RuleMatch, family: Family): Test[] {
-  const tests: Test[] = [];
-  const { protocol, notProtocol, icmp, notIcmp } = match;
-  if (protocol) tests.push(rangesTest('protocol', false, single(protocol.number)));
-  if (notProtocol) tests.push(rangesTest('protocol', true, single(notProtocol.number)));
-  if ((icmp ?? notIcmp) !== undefined && protocol?.number !== ICMP_PROTOCOL[family]) {
-    tests.push(rangesTest('protocol', false, single(ICMP_PROTOCOL[family])));
-  }
-  if (icmp) tests.push(rangesTest('icmp', false, [icmpRange(icmp)]));
-  if (notIcmp) tests.push(rangesTest('icmp', true, [icmpRange(notIcmp)]));
-  return tests;
+type HeaderTests = {
+  readonly [C in HeaderCondition]: (
+    wanted: NonNullable<RuleMatch[C]>,
+    match: RuleMatch,
+    family: Family,
+  ) => readonly Test[];
+};
+
+/** In the order of the tests. A condition without a row does not compile: left out, it would widen the rule. */
+const HEADER_TESTS: HeaderTests = {
+  // Of the whole rule: appliesToFamily.
+  ipVersion: () => [],
+  protocol: ({ number }) => [rangesTest('protocol', false, single(number))],
+  notProtocol: ({ number }) => [rangesTest('protocol', true, single(number))],
+  icmp: (icmp, match, family) => [
+    ...impliedProtocol(match, family),
+    rangesTest('icmp', false, [icmpRange(icmp)]),
+  ],
+  notIcmp: (icmp, match, family) => [
+    ...(match.icmp === undefined ? impliedProtocol(match, family) : []),
+    rangesTest('icmp', true, [icmpRange(icmp)]),
+  ],
+};
+
+const HEADER_CONDITIONS = Object.keys(HEADER_TESTS) as readonly HeaderCondition[];
+
+function headerTests(match: RuleMatch, family: Family): readonly Test[] {
+  return HEADER_CONDITIONS.flatMap((condition) =>
+    testsOf(condition, match[condition], match, family),
+  );
+}
+
+function testsOf<C extends HeaderCondition>(
+  condition: C,
+  wanted: RuleMatch[C],
+  match: RuleMatch,
+  family: Family,
+): readonly Test[] {
+  return wanted === undefined ? [] : HEADER_TESTS[condition](wanted, match, family);
+}
+
+/** ICMP of the family, where the rule itself does not say it. */
+function impliedProtocol({ protocol }: RuleMatch, family: Family): readonly Test[] {
+  const icmp = ICMP_PROTOCOL[family];
+  return protocol?.number === icmp ? [] : [rangesTest('protocol', false, single(icmp))];
 }
 
 function icmpRange({ type, code }: IcmpMatch): Range {

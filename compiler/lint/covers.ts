@@ -5,7 +5,14 @@
 import { cidrContains } from '../model/ip.ts';
 import type { Cidr, Family } from '../model/ip.ts';
 import { ANY_ENTITY } from '../model/policy.ts';
-import type { EntityMatch, PortMatch, ProtocolMatch, Rule, RuleMatch } from '../model/policy.ts';
+import type {
+  EntityMatch,
+  HeaderCondition,
+  PortMatch,
+  ProtocolMatch,
+  Rule,
+  RuleMatch,
+} from '../model/policy.ts';
 import { printSelector } from '../model/selector-text.ts';
 import type { Selector } from '../model/selector.ts';
 import { entityScope } from '../selector/scope.ts';
@@ -55,7 +62,7 @@ export function covers(wide: Shape, narrow: Shape): boolean {
   return narrow.families.every(
     (family) =>
       wide.families.includes(family) &&
-      coversProtocol(wide.match, narrow.match) &&
+      coversHeader(wide.match, narrow.match) &&
       coversEntity(wide, narrow, 'source', family) &&
       coversEntity(wide, narrow, 'destination', family),
   );
@@ -93,16 +100,38 @@ const ANY_SHAPE: Shape = {
   destination: entityShape(ANY_ENTITY, undefined),
 };
 
-function coversProtocol(wide: RuleMatch, narrow: RuleMatch): boolean {
-  const { protocol, notProtocol, icmp, notIcmp } = wide;
-  if (protocol !== undefined && narrow.protocol?.number !== protocol.number) return false;
-  if (notProtocol !== undefined && !excludes(narrow, notProtocol)) return false;
-  if (icmp !== undefined) {
-    if (narrow.icmp?.type !== icmp.type) return false;
-    if (icmp.code !== undefined && narrow.icmp.code !== icmp.code) return false;
-  }
-  if (notIcmp === undefined) return true;
-  return narrow.notIcmp?.type === notIcmp.type && narrow.notIcmp.code === notIcmp.code;
+type HeaderCovers = {
+  readonly [C in HeaderCondition]: (
+    wanted: NonNullable<RuleMatch[C]>,
+    narrow: RuleMatch,
+  ) => boolean;
+};
+
+/** Whether each packet that meets `narrow` meets the condition. One without a row does not compile: it would be no proof. */
+const HEADER_COVERS: HeaderCovers = {
+  // Families are compared before.
+  ipVersion: () => true,
+  protocol: ({ number }, { protocol }) => protocol?.number === number,
+  notProtocol: (notProtocol, narrow) => excludes(narrow, notProtocol),
+  icmp: ({ type, code }, { icmp }) =>
+    icmp?.type === type && (code === undefined || icmp.code === code),
+  notIcmp: ({ type, code }, { notIcmp }) => notIcmp?.type === type && notIcmp.code === code,
+};
+
+const HEADER_CONDITIONS = Object.keys(HEADER_COVERS) as readonly HeaderCondition[];
+
+function coversHeader(wide: RuleMatch, narrow: RuleMatch): boolean {
+  return HEADER_CONDITIONS.every((condition) =>
+    coversCondition(condition, wide[condition], narrow),
+  );
+}
+
+function coversCondition<C extends HeaderCondition>(
+  condition: C,
+  wanted: RuleMatch[C],
+  narrow: RuleMatch,
+): boolean {
+  return wanted === undefined || HEADER_COVERS[condition](wanted, narrow);
 }
 
 function excludes(narrow: RuleMatch, notProtocol: ProtocolMatch): boolean {

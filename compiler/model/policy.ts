@@ -82,6 +82,9 @@ export interface RuleMatch {
   readonly destination: EntityMatch;
 }
 
+/** Conditions on the packet's headers apart from its two ends; evaluators keep a total table of them. */
+export type HeaderCondition = Exclude<keyof RuleMatch, 'source' | 'destination'>;
+
 /** `number` 1..255. `family` is set where the protocol was given by a name that implies one (ICMP: 4, ICMPv6: 6). */
 export interface ProtocolMatch {
   readonly number: number;

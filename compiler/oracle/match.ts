@@ -6,7 +6,14 @@ import type { HostEndpoint, WorkloadEndpoint } from '../model/cluster.ts';
 import { cidrContains } from '../model/ip.ts';
 import type { Address, Cidr, Family } from '../model/ip.ts';
 import type { Packet } from '../model/packet.ts';
-import type { EntityMatch, IcmpMatch, PortMatch, Rule, RuleMatch } from '../model/policy.ts';
+import type {
+  EntityMatch,
+  HeaderCondition,
+  IcmpMatch,
+  PortMatch,
+  Rule,
+  RuleMatch,
+} from '../model/policy.ts';
 import { selectionOf } from './selector.ts';
 import type { Selection } from './selector.ts';
 import { itemHasAddress, itemsOf, isSameAddress, resourcesOf } from './world.ts';
@@ -57,18 +64,34 @@ export function failingCondition(
   return conditions.find(([, holds]) => !holds)?.[0];
 }
 
-/** Sections 4.1 and, for families, the four net lists. */
+type HeaderConditions = {
+  readonly [C in HeaderCondition]: {
+    /** As written in manifests. */
+    readonly name: string;
+    readonly holds: (wanted: NonNullable<RuleMatch[C]>, packet: Packet) => boolean;
+  };
+};
+
+/** Section 4.1, in the order in which they are told. A condition without a row does not compile. */
+const HEADER_CONDITIONS: HeaderConditions = {
+  ipVersion: { name: 'ipVersion', holds: (version, { family }) => version === family },
+  protocol: {
+    name: 'protocol',
+    holds: ({ number, family }, packet) =>
+      number === packet.protocol && (family ?? packet.family) === packet.family,
+  },
+  notProtocol: { name: 'notProtocol', holds: ({ number }, { protocol }) => number !== protocol },
+  icmp: { name: 'icmp', holds: (icmp, packet) => isIcmpKind(icmp, packet) === true },
+  notIcmp: { name: 'notICMP', holds: (icmp, packet) => isIcmpKind(icmp, packet) === false },
+};
+
+const HEADER_NAMES = Object.keys(HEADER_CONDITIONS) as readonly HeaderCondition[];
+
+/** Also, for families, the four net lists. */
 function headerConditions(match: RuleMatch, packet: Packet): Condition[] {
-  const { ipVersion, protocol, notProtocol, icmp, notIcmp } = match;
   const { family } = packet;
-  const isIcmp = packet.protocol === ICMP[family];
   return [
-    ['ipVersion', ipVersion === undefined || ipVersion === family],
-    ['protocol', protocol?.family === undefined || protocol.family === family],
-    ['protocol', protocol === undefined || protocol.number === packet.protocol],
-    ['notProtocol', notProtocol === undefined || notProtocol.number !== packet.protocol],
-    ['icmp', icmp === undefined || (isIcmp && isIcmpKind(icmp, packet) === true)],
-    ['notICMP', notIcmp === undefined || (isIcmp && isIcmpKind(notIcmp, packet) === false)],
+    ...HEADER_NAMES.map((condition) => headerCondition(condition, match[condition], packet)),
     ['source.nets', isOfFamily(match.source.nets, family)],
     ['source.notNets', isOfFamily(match.source.notNets, family)],
     ['destination.nets', isOfFamily(match.destination.nets, family)],
@@ -76,8 +99,18 @@ function headerConditions(match: RuleMatch, packet: Packet): Condition[] {
   ];
 }
 
-/** `undefined` where the packet does not say its type: neither `icmp` nor `notICMP` holds then. */
+function headerCondition<C extends HeaderCondition>(
+  condition: C,
+  wanted: RuleMatch[C],
+  packet: Packet,
+): Condition {
+  const { name, holds } = HEADER_CONDITIONS[condition];
+  return [name, wanted === undefined || holds(wanted, packet)];
+}
+
+/** `undefined` where it is no ICMP of the family, or does not say its type: neither `icmp` nor `notICMP` holds then. */
 function isIcmpKind(icmp: IcmpMatch, packet: Packet): boolean | undefined {
+  if (packet.protocol !== ICMP[packet.family]) return undefined;
   if (packet.icmpType === undefined || packet.icmpCode === undefined) return undefined;
   return (
     icmp.type === packet.icmpType && (icmp.code === undefined || icmp.code === packet.icmpCode)
