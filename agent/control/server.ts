@@ -191,11 +191,13 @@ const ROWS_A_TURN = 100;
 /** A reader that stands still is cut off by the socket's timeout, which also ends this. */
 async function sendRows(rows: Iterable<unknown>, response: ServerResponse): Promise<void> {
   let chunk: string[] = [];
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
   const flush = async (): Promise<void> => {
     const isRoomLeft = response.write(chunk.join(''));
     chunk = [];
     if (isRoomLeft) await turn();
-    else await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    else await once(response, 'drain', { signal: gone.signal }).catch(() => undefined);
   };
   for (const row of rows) {
     chunk.push(`${JSON.stringify(row)}\n`);

@@ -240,6 +240,22 @@ test('a reader that does not read loses lines of its own only, and is told how m
   });
 });
 
+test('a long answer waits for its reader, and leaves nothing behind at each wait', async (t) => {
+  const warnings: string[] = [];
+  const note = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', note);
+  const rows = Array.from({ length: 5_000 }, (_, n) => ({ n, text: 'x'.repeat(1_000) }));
+  const route: Route = { method: 'GET', path: '/v1/rows', handle: () => ({ kind: 'rows', rows }) };
+  await serving([route], async (path) => {
+    const got: unknown[] = [];
+    const { signal } = new AbortController();
+    for await (const row of followAgent(path, '/v1/rows', {}, signal)) got.push(row);
+    t.deepEqual(got, rows);
+  });
+  process.off('warning', note);
+  t.deepEqual(warnings, []);
+});
+
 test('closing ends endless answers', async (t) => {
   const { routes, sinks } = follower();
   const folder = mkdtempSync(join(tmpdir(), 'picket-control-'));
