@@ -9,6 +9,7 @@ import { readEvent } from '../netlink/decode.ts';
 import { messages } from '../netlink/message.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NFNLGRP_NFTABLES, NFPROTO_INET } from '../netlink/uapi.generated.ts';
+import { plainLine } from '../obs/plain-text.ts';
 
 const NETLINK_NETFILTER = 12;
 
@@ -48,7 +49,8 @@ export class TableWatch {
       } else if (this.#isTouched) {
         this.#isTouched = false;
         const { processName = 'unknown process', processId } = event.generation;
-        this.#onChange(`${processName} (pid ${processId ?? '?'})`);
+        // A process gives itself whatever name it likes.
+        this.#onChange(`${plainLine(processName)} (pid ${processId ?? '?'})`);
       }
     }
     if (lost > 0) this.#onChange('unknown: notifications were lost');

@@ -1,4 +1,5 @@
-/** Records as lines for people. Refuses to know colours and terminals. */
+/** Records as lines for people, one each whatever is in them: other tables may log to our group too. Refuses to know colours and terminals. */
+import { plainLine } from '../obs/plain-text.ts';
 import type { FlowRecord, RecordEnd, RecordImplicit, RecordStaged } from './record.ts';
 
 /** Policies that a line names. */
@@ -6,7 +7,7 @@ const MAX_SELECTORS = 10;
 
 /** `10:15:02 DENY ingress shop/web -> shop/db tcp/5432 by NetworkPolicy shop/db rule 0 (tier default) x3`. */
 export function printCompact(record: FlowRecord): string {
-  return [
+  return joined([
     record.lastTs.slice(11, 19),
     record.verdict.toUpperCase().padEnd(5),
     (record.direction ?? '?').padEnd(7),
@@ -15,9 +16,7 @@ export function printCompact(record: FlowRecord): string {
     printWhy(record),
     printCounts(record),
     ...record.staged.map(printStaged),
-  ]
-    .filter((part) => part !== '')
-    .join(' ');
+  ]);
 }
 
 /** As compact, with date, addresses, ports, service, node and rule id. */
@@ -25,7 +24,7 @@ export function printWide(record: FlowRecord): string {
   const { src, dst, hook = '?', node, ruleId, firstTs, lastTs } = record;
   const service =
     dst.service === undefined ? '' : ` (svc ${dst.service.namespace}/${dst.service.name})`;
-  return [
+  return joined([
     lastTs,
     node,
     record.verdict.toUpperCase().padEnd(5),
@@ -38,9 +37,11 @@ export function printWide(record: FlowRecord): string {
     ...record.staged.map(printStaged),
     `first ${firstTs.slice(11, 23)}`,
     ruleId,
-  ]
-    .filter((part) => part !== '')
-    .join(' ');
+  ]);
+}
+
+function joined(parts: readonly string[]): string {
+  return plainLine(parts.filter((part) => part !== '').join(' '));
 }
 
 /** A forged address is told beside who forged it. */

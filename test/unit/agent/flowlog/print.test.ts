@@ -97,6 +97,13 @@ for (const row of ROWS) {
   });
 }
 
+test('what another table logs to our group is one line, and moves no cursor', (t) => {
+  const foreign: FlowRecord = { ...UNDECIDED, ruleId: 'x\n03:04:06 ALLOW \u001b[2J\u009b' };
+  const shown = String.raw`x\n03:04:06 ALLOW \u001b[2J\u009b`;
+  t.true(printCompact(foreign).includes(`(${shown})`));
+  t.true(printWide(foreign).endsWith(shown));
+});
+
 test('wide has interfaces, addresses, ports, the service, the node and the rule id', (t) => {
   t.is(
     printWide({ ...DENIED, inputInterface: 'cali1', outputInterface: 'cali2' }),
