@@ -56,9 +56,8 @@ export function resolveEnds(
   if ('wrong' in a) return a;
   if ('wrong' in b) return b;
   const source = a.value ?? hostPlace(scene, from, b.value?.node);
-  // Packets go to whoever has the address, whoever was meant.
   const destination =
-    b.value === undefined ? hostPlace(scene, to, a.value?.node) : { ...b.value, endIn: findEnd };
+    b.value === undefined ? hostPlace(scene, to, a.value?.node) : receiving(b.value, to);
   if (b.value === undefined && destination.addresses.length === 0) {
     return { wrong: unknownHost(destination) };
   }
@@ -70,6 +69,12 @@ export function resolveEnds(
   if (unknown !== undefined) return { wrong: unknown };
   const sender = source.addresses.length > 0 ? source : { ...source, addresses: UNSPECIFIED };
   return { value: { source: sender, destination } };
+}
+
+/** Packets go to whoever has the address, whoever was meant. */
+function receiving(place: Place, word: EndWord): Place {
+  const isStray = word.kind === 'address' && word.isStray === true;
+  return isStray ? place : { ...place, endIn: findEnd };
 }
 
 function unknownHost({ name }: Place): string {
@@ -92,9 +97,36 @@ function unknownInterface(scene: Scene, place: Place): string | undefined {
 /** `undefined` for `host`, which depends on the other end. */
 function resolveKnown(scene: Scene, word: EndWord): Read<Place | undefined> {
   if (word.kind === 'host') return { value: undefined };
-  return word.kind === 'address'
-    ? { value: addressPlace(scene, word.address, word.interface) }
-    : workloadPlace(scene, word.id);
+  if (word.kind === 'workload') return workloadPlace(scene, word.id);
+  const { address, sender } = word;
+  if (sender !== undefined) return senderPlace(scene, sender, address);
+  return {
+    value:
+      word.isStray === true
+        ? strayPlace(scene, address)
+        : addressPlace(scene, address, word.interface),
+  };
+}
+
+/** Behind an interface that no endpoint claims, unless one has the address by now. */
+function strayPlace(scene: Scene, address: Address): Place {
+  const place = addressPlace(scene, address, undefined);
+  const endIn = (world: World): FlowEnd => {
+    const end = findEnd(world, address);
+    return end.kind === 'external' ? { kind: 'unknown-interface' } : end;
+  };
+  return { ...place, node: place.node ?? scene.live?.node, endIn };
+}
+
+/** A workload that sends from an address, its own or not. */
+function senderPlace(scene: Scene, id: string, address: Address): Read<Place> {
+  const place = workloadPlace(scene, id);
+  if ('wrong' in place) return place;
+  const [own] = place.value.addresses;
+  const endIn = (world: World): FlowEnd =>
+    own === undefined ? { kind: 'external' } : place.value.endIn(world, own);
+  const name = `${id} (as ${printAddress(address)})`;
+  return { value: { ...place.value, name, addresses: [address], endIn } };
 }
 
 function workloadPlace(scene: Scene, id: string): Read<Place> {

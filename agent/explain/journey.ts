@@ -7,7 +7,7 @@ import type { Address } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
 import { evaluateFlow, findEnd, isTakenUntracked } from '../../compiler/oracle/flow.ts';
 import type { FlowDecision } from '../../compiler/oracle/flow.ts';
-import type { BeforeDnat, Flow, FlowEnd } from '../../compiler/oracle/stage.ts';
+import type { BeforeDnat, ConnectionState, Flow, FlowEnd } from '../../compiler/oracle/stage.ts';
 import { ownerOf } from '../../compiler/oracle/world.ts';
 import type { World } from '../../compiler/oracle/world.ts';
 import { hostWith, onlyNode, worldOf } from './ends.ts';
@@ -21,20 +21,21 @@ export interface Journey {
   readonly before: BeforeDnat | undefined;
   readonly source: Place;
   readonly destination: Place;
+  readonly state: ConnectionState | undefined;
 }
 
 export function journeyOf(
   packet: Packet,
-  { via }: Question,
+  { via, state }: Question,
   source: Place,
   destination: Place,
 ): Journey {
-  if (via === undefined) return { packet, before: undefined, source, destination };
+  if (via === undefined) return { packet, before: undefined, source, destination, state };
   const { address: daddr, port = packet.dport } = via;
   // Protocols without ports have none before either.
   const dport = packet.dport === undefined ? undefined : port;
   const before = { packet: { ...packet, daddr, dport }, outInterface: via.interface };
-  return { packet, before, source, destination };
+  return { packet, before, source, destination, state };
 }
 
 /** A node that judges, in the order of the way. */
@@ -63,7 +64,7 @@ export function hopsOf(scene: Scene, journey: Journey): readonly Hop[] {
 /** `wrong` where the answer depends on the interface. */
 export function judgeHop(scene: Scene, node: string, journey: Journey): Read<FlowDecision> {
   const world = worldOf(scene, node);
-  const { source, destination, packet } = journey;
+  const { source, destination, packet, state } = journey;
   const [from, to] = [source.endIn(world, packet.saddr), destination.endIn(world, packet.daddr)];
   const isOwn = from.kind === 'host' && to.kind === 'host';
   const between = (end: FlowEnd, outside: Place, other: Place, own: Address): Interfaces => {
@@ -78,7 +79,7 @@ export function judgeHop(scene: Scene, node: string, journey: Journey): Read<Flo
   const judged = incoming.flatMap((inInterface) =>
     outgoing.map((outInterface) => {
       const before = withInterface(journey.before, outInterface);
-      const flow = { from, to, packet, inInterface, outInterface, before };
+      const flow = { from, to, packet, inInterface, outInterface, before, state };
       return { flow, decision: evaluate(world, flow) };
     }),
   );

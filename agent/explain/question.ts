@@ -4,11 +4,20 @@
  */
 import { toAddress } from '../../compiler/model/ip.ts';
 import type { Address, Family } from '../../compiler/model/ip.ts';
+import type { ConnectionState } from '../../compiler/oracle/stage.ts';
 import { suggest } from '../../compiler/model/parse/nearest.ts';
 
 export type EndWord =
   | { readonly kind: 'workload'; readonly id: string }
-  | { readonly kind: 'address'; readonly address: Address; readonly interface: string | undefined }
+  | {
+      readonly kind: 'address';
+      readonly address: Address;
+      readonly interface: string | undefined;
+      /** Workload that uses the address, whoever owns it; a source only. */
+      readonly sender?: string | undefined;
+      /** Behind an interface of workloads that is none of a known one. */
+      readonly isStray?: boolean;
+    }
   /** The node itself. */
   | { readonly kind: 'host'; readonly interface: string | undefined };
 
@@ -40,6 +49,8 @@ export interface Question {
   readonly to: EndWord;
   readonly service: Service;
   readonly via: Via | undefined;
+  /** To connection tracking; default `new`. */
+  readonly state?: ConnectionState | undefined;
   /** As asked: `shop/web -> shop/db tcp/5432`. */
   readonly text: string;
 }

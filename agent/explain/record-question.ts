@@ -1,6 +1,7 @@
 /**
  * A flow record as a question: text of one JSON line in, the packet that it tells of out, or what is wrong. Only addresses, interfaces and
- * headers are asked about: names may have passed to somebody else since.
+ * headers are asked about, for names may have passed to somebody else since; and what else was wrong with the packet: who forged its address,
+ * that nobody knows its interface, that it belongs to no connection.
  */
 import { toAddress } from '../../compiler/model/ip.ts';
 import { protocolNumber } from './protocols.ts';
@@ -19,23 +20,61 @@ export function readRecord(text: string): Read<Question> {
   const [src, dst] = [fieldsOf(record['src']), fieldsOf(record['dst'])];
   const header = readHeader(record, src, dst);
   const { in: incoming, out: outgoing } = interfacesOf(record, src, dst);
-  const [from, to] = [readEnd(src, incoming), readEnd(dst, outgoing)];
+  const fault = faultOf(record);
+  const from = readEnd(src, incoming, fault === 'stray-source');
+  const to = readEnd(dst, outgoing, fault === 'stray-destination');
   if (from === undefined || to === undefined || header === undefined) {
     return { wrong: 'the flow record has no src.ip, dst.ip and proto' };
   }
   const { family } = from.address;
   if (family !== to.address.family) return { wrong: 'the flow record has ends of two IP families' };
-  const what = describe(String(record['proto']), header);
-  const names = [String(src['ip']), String(dst['ip'])].join(' -> ');
-  const question = { from, to, service: { [family]: header }, via: undefined };
-  return { value: { ...question, text: `${names} ${what}` } };
+  const sender = fault === 'forged' ? senderOf(src) : undefined;
+  const forger = sender === undefined ? '' : ` (sent by ${sender})`;
+  const names = `${String(src['ip'])}${forger} -> ${String(dst['ip'])}`;
+  return {
+    value: {
+      from: sender === undefined ? from : { ...from, sender },
+      to,
+      service: { [family]: header },
+      via: undefined,
+      state: fault === 'invalid' ? fault : undefined,
+      text: `${names} ${describe(String(record['proto']), header)}`,
+    },
+  };
 }
 
 type AddressWord = Extract<EndWord, { readonly kind: 'address' }>;
 
-function readEnd({ ip }: Fields, name: string | undefined): AddressWord | undefined {
+function readEnd(
+  { ip }: Fields,
+  name: string | undefined,
+  isStray: boolean,
+): AddressWord | undefined {
   const address = typeof ip === 'string' ? toAddress(ip) : undefined;
-  return address && { kind: 'address', address, interface: name };
+  if (address === undefined) return undefined;
+  return { kind: 'address', address, interface: name, ...(isStray ? { isStray } : {}) };
+}
+
+/** What is wrong with the packet whatever policy says. */
+type Fault = 'forged' | 'invalid' | 'stray-source' | 'stray-destination';
+
+function faultOf({ implicit, direction }: Fields): Fault | undefined {
+  switch (fieldsOf(implicit)['reason']) {
+    case 'anti-spoofing':
+      return 'forged';
+    case 'invalid-state':
+      return 'invalid';
+    case 'unknown-interface':
+      return direction === 'ingress' ? 'stray-destination' : 'stray-source';
+    default:
+      return undefined;
+  }
+}
+
+/** Found by its interface; `undefined` where nobody knows. */
+function senderOf({ kind, namespace, name }: Fields): string | undefined {
+  const isWorkload = kind === 'pod' || kind === 'workload';
+  return isWorkload ? `${String(namespace)}/${String(name)}` : undefined;
 }
 
 /** What the packet had; what it had not, as the ports of a fragment, is not asked about. */

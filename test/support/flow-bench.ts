@@ -8,7 +8,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import { followAgent } from '../../agent/control/client.ts';
+import { OBJECTS_PATH, readObjects } from '../../agent/control/objects.ts';
 import { controlSocketPath } from '../../agent/control/socket-path.ts';
+import { answer } from '../../agent/explain/answer.ts';
+import { readRecord } from '../../agent/explain/record-question.ts';
+import { sceneOf } from '../../agent/explain/scene.ts';
 import type { FlowRecord } from '../../agent/flowlog/record.ts';
 import { FLOWS_PATH, isFlowsEnd } from '../../agent/flowlog/routes.ts';
 import type { FlowsRow } from '../../agent/flowlog/routes.ts';
@@ -126,6 +130,26 @@ export class FlowBench {
       return found.length >= count;
     });
     return found;
+  }
+
+  /** What `picket explain` of a record says: why its last stage decides so, as `deny end-of-tier` or `deny gnp/web[0]`. */
+  async explain(record: FlowRecord): Promise<string> {
+    const path = controlSocketPath(join(this.folder, 'run'), this.fabric.router.path);
+    const { signal } = new AbortController();
+    const rows: unknown[] = [];
+    for await (const row of followAgent(path, OBJECTS_PATH, {}, signal)) rows.push(row);
+    const running = readObjects(rows);
+    const question = readRecord(JSON.stringify(record));
+    if (running === undefined || 'wrong' in question)
+      throw new TypeError('no objects, or no record');
+    const { objects, oracle, node, interfaces } = running;
+    const scene = sceneOf(objects, { config: oracle, node: undefined, live: { node, interfaces } });
+    const answered = answer(scene, question.value);
+    if ('wrong' in answered) return answered.wrong;
+    const { verdict, flows } = answered.value;
+    const decisive = flows.at(-1)?.stages.at(-1)?.decision.decisive;
+    if (decisive?.kind !== 'rule') return `${verdict} ${decisive?.reason ?? '?'}`;
+    return `${verdict} ${decisive.rule.policy}[${decisive.rule.index}]`;
   }
 
   async #close(): Promise<void> {

@@ -7,6 +7,7 @@ import type { PacketSpec } from '../../support/kernel-node.ts';
 import { kernelTest } from '../../support/needs.ts';
 
 const WEB = { name: 'web', addresses: ['10.0.0.1'] };
+const DB = { name: 'db', addresses: ['10.0.0.2'] };
 /** Nobody's. */
 const STRAY = { name: 'stray', ifname: 'cali9', addresses: ['10.0.0.9'] };
 const LAN = { name: 'lan', ifname: 'eth1', nets: ['198.51.100.0/24'] };
@@ -168,6 +169,18 @@ const ROWS: readonly Row[] = [
     out: ['egress', 'forward', undefined, 'invalid-state', 'pod shop/web', 'external'],
   },
   {
+    name: 'a forged address',
+    at: 'web',
+    packet: { ...ofWeb, from: '10.0.0.99', to: BEHIND_LAN },
+    out: ['egress', 'prerouting', undefined, 'anti-spoofing', 'pod shop/web', 'external'],
+  },
+  {
+    name: 'the address of somebody else, forged',
+    at: 'web',
+    packet: { from: '10.0.0.2', to: '10.0.0.1' },
+    out: ['egress', 'prerouting', undefined, 'anti-spoofing', 'pod shop/web', 'pod shop/web'],
+  },
+  {
     name: 'encapsulation',
     at: 'web',
     packet: { ...ofWeb, protocol: UDP, dport: 4789 },
@@ -214,11 +227,26 @@ function printEnd({ kind, namespace, name }: FlowRecord['src']): string {
   return [kind, ...(parts.length === 0 ? [] : [parts.join('/')])].join(' ');
 }
 
+/** What `picket explain` says of the record: the same, in its own words. */
+function explained({ policy, implicit }: FlowRecord): string {
+  if (policy !== undefined) return `deny gnp/${policy.name}[${policy.rule}]`;
+  const { reason = '' } = implicit ?? {};
+  return `deny ${WORDS[reason] ?? reason}`;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  'anti-spoofing': 'spoofed-source',
+  'invalid-state': 'invalid',
+};
+
+/** Its addresses have no service, which no manifest says. */
+const NOT_EXPLAINED = ['service loop'];
+
 kernelTest(
   'each kind of deny has a record that says where and why',
   ['netns', 'cc', 'addon', 'nft'],
   async (t) => {
-    await FlowBench.with([WEB], OBJECTS, async (bench) => {
+    await FlowBench.with([WEB, DB], OBJECTS, async (bench) => {
       await bench.fabric.addHostInterfaces([LAN]);
       await bench.fabric.addWorkloads([STRAY]);
       const [before, after] = [
@@ -239,6 +267,8 @@ kernelTest(
         t.is(records.length, seen + 1, name);
         const [record] = records.slice(-1);
         t.deepEqual(record && summary(record), out, name);
+        if (record === undefined || NOT_EXPLAINED.includes(name)) continue;
+        t.is(await bench.explain(record), explained(record), name);
       }
     });
   },

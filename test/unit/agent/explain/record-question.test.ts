@@ -43,6 +43,53 @@ const ROWS = [
     },
   },
   {
+    name: 'a forged address',
+    in: {
+      src: { ...OUTSIDE, kind: 'pod', namespace: 'shop', name: 'web', port: 1 },
+      dst: { ...POD, port: 80 },
+      proto: 'tcp',
+      implicit: { reason: 'anti-spoofing', selectedBy: [] },
+    },
+    out: {
+      from: { ...end('203.0.113.9'), sender: 'shop/web' },
+      to: end('10.0.0.1'),
+      service: { 4: { ...NOTHING, protocol: 6, sport: 1, dport: 80 } },
+      text: '203.0.113.9 (sent by shop/web) -> 10.0.0.1 tcp/80 from port 1',
+    },
+  },
+  {
+    name: 'of no connection',
+    in: {
+      src: { ...OUTSIDE, port: 1 },
+      dst: { ...POD, port: 80 },
+      proto: 'tcp',
+      implicit: { reason: 'invalid-state', selectedBy: [] },
+    },
+    out: {
+      from: end('203.0.113.9'),
+      to: end('10.0.0.1'),
+      service: { 4: { ...NOTHING, protocol: 6, sport: 1, dport: 80 } },
+      state: 'invalid',
+      text: '203.0.113.9 -> 10.0.0.1 tcp/80 from port 1',
+    },
+  },
+  {
+    name: 'to an interface that nobody knows',
+    in: {
+      src: OUTSIDE,
+      dst: { ...OUTSIDE, ip: '10.0.0.9' },
+      proto: '47',
+      direction: 'ingress',
+      implicit: { reason: 'unknown-interface', selectedBy: [] },
+    },
+    out: {
+      from: end('203.0.113.9'),
+      to: { ...end('10.0.0.9'), isStray: true },
+      service: { 4: { ...NOTHING, protocol: 47 } },
+      text: '203.0.113.9 -> 10.0.0.9 47',
+    },
+  },
+  {
     name: 'a fragment without ports',
     in: { src: POD, dst: OUTSIDE, proto: 'udp', partial: true },
     out: {
@@ -56,7 +103,9 @@ const ROWS = [
 
 for (const { name, in: record, out } of ROWS) {
   test(`record: ${name}`, (t) => {
-    t.deepEqual(readRecord(JSON.stringify(record)), { value: { ...out, via: undefined } });
+    t.deepEqual(readRecord(JSON.stringify(record)), {
+      value: { state: undefined, via: undefined, ...out },
+    });
   });
 }
 
