@@ -8,7 +8,7 @@
  */
 import { NLA_F_NESTED, NLA_TYPE_MASK, NFTA_LIST_ELEM } from './uapi.generated.ts';
 
-export const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 export const ATTR_HEADER_BYTES = 4;
 
@@ -173,7 +173,7 @@ export class Slice {
 
   /** Throws unless at least `count` bytes follow `at`. */
   need(at: number, count: number): void {
-    if (at < 0 || at + count > this.bytes.length) {
+    if (at < 0 || count < 0 || at + count > this.bytes.length) {
       throw new NetlinkDecodeError(`${count} bytes at ${at} of ${this.bytes.length}`);
     }
   }

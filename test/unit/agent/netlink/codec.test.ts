@@ -114,6 +114,12 @@ const HOSTILE: readonly { name: string; in: string }[] = [
   { name: 'half a header', in: '0500' },
 ];
 
+test('a slice has no negative length', (t) => {
+  const error = { instanceOf: NetlinkDecodeError };
+  // Attributes behind a header that is longer than the message.
+  t.throws(() => new Slice(new Uint8Array(12)).sub(16, -4), error);
+});
+
 for (const { name, in: data } of HOSTILE) {
   test(`broken bytes are refused: ${name}`, (t) => {
     t.throws(() => outer.read(new Slice(Buffer.from(data, 'hex'))), {
