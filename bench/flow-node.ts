@@ -46,7 +46,7 @@ export interface Sent {
 }
 
 export const OPEN_PORT = 80;
-export const DENIED_PORT = 81;
+const DENIED_PORT = 81;
 const FIRST_SOURCE = '20.0.0.0';
 
 const POD_ADDRESS = '10.10.0.1';

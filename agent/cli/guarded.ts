@@ -53,7 +53,7 @@ export function refuseWhileWaiting(waiting: Waiting, doing: string): void {
   warnOf(waiting);
 }
 
-export function warnOf(waiting: Waiting): void {
+function warnOf(waiting: Waiting): void {
   if (waiting.kind === 'undone')
     process.stderr.write(`warning: ${describeUndone(waiting.undone)}\n`);
   if (waiting.kind === 'unusable') {

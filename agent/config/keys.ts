@@ -28,7 +28,7 @@ const LISTEN_ADDRESS = pattern(
   'an address and a port like 127.0.0.1:9099 or [::1]:9099, or nothing',
 );
 
-export const CONFIG_KEYS = {
+const CONFIG_KEYS = {
   node: key(
     text('the name of this node'),
     '',

@@ -213,7 +213,7 @@ interface Judged {
 }
 
 /** The oracle's word; `undefined` where the address is somebody else's. */
-export function judgeCrossing(
+function judgeCrossing(
   scene: Scene,
   world: World,
   source: Side,

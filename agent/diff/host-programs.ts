@@ -21,7 +21,7 @@ export type HostStage = Exclude<StageName, 'from-workload' | 'to-workload' | 'po
 /** Absent: the stage has nothing to say. */
 export type HostPrograms = Readonly<Partial<Record<HostStage, Readonly<Record<Family, Program>>>>>;
 
-export const STAGE_DIRECTION: Readonly<Record<HostStage, Direction>> = {
+const STAGE_DIRECTION: Readonly<Record<HostStage, Direction>> = {
   'untracked-in': 'ingress',
   'pre-dnat': 'ingress',
   input: 'ingress',

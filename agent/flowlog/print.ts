@@ -79,7 +79,7 @@ function printService({ proto, icmp, dst, partial }: FlowRecord): string {
 }
 
 /** What decided. */
-export function printWhy(record: FlowRecord): string {
+function printWhy(record: FlowRecord): string {
   const { hostEndpoint } = record;
   if (hostEndpoint === undefined) return printRule(record);
   const { name, stage } = hostEndpoint;

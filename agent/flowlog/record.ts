@@ -15,7 +15,7 @@ import type { End, EndKind, ServiceName } from './end-index.ts';
 import type { JudgedHost, RecordStage } from './judged-host.ts';
 import type { Flow } from './window.ts';
 
-export const RECORD_SCHEMA = 'picket.flow/v1';
+const RECORD_SCHEMA = 'picket.flow/v1';
 
 export type RecordVerdict = 'allow' | 'deny' | 'log' | 'unknown';
 

@@ -20,7 +20,7 @@ const DECIDING = new Set<Resource['kind']>([
 ]);
 
 /** Whether a change of such an object can change a digest. */
-export function isDeciding({ kind }: Resource): boolean {
+function isDeciding({ kind }: Resource): boolean {
   return DECIDING.has(kind);
 }
 

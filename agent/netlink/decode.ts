@@ -22,7 +22,7 @@ import * as k from './uapi.generated.ts';
 import { OBJECT_COMMENT, RULE_COMMENT, SET_COMMENT, readComment } from './userdata.ts';
 
 /** `origin` of decoded objects. */
-export const KERNEL_ORIGIN = 'kernel';
+const KERNEL_ORIGIN = 'kernel';
 
 /** The kernel's number of an object; never reused while the table lives. */
 export type Handle = bigint;

@@ -18,12 +18,6 @@ export interface FileIssue {
   readonly severity: 'error' | 'warning';
 }
 
-/** `dir/a.yaml:3:5: error: message`. */
-export function printFileIssue({ file, line, column, severity, message }: FileIssue): string {
-  const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  return `${place}: ${severity}: ${message}`;
-}
-
 interface Entry {
   /** Content of the newest version; `undefined` when it could not be read. */
   readonly bytes: Uint8Array | undefined;

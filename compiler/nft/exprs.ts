@@ -93,7 +93,7 @@ const addressLoads = (field: 'saddr' | 'daddr'): PerFamily<readonly Load[]> => (
  * The parts a field consists of as a set key. `icmp` is two parts, type and code, because nft knows no 2-byte ICMP key.
  * `protocol` is `meta l4proto`: in IPv6 the header after the extension headers.
  */
-export const FIELD_LOADS: FieldTable<PerFamily<readonly Load[]>> = {
+const FIELD_LOADS: FieldTable<PerFamily<readonly Load[]>> = {
   saddr: addressLoads('saddr'),
   daddr: addressLoads('daddr'),
   protocol: both([meta('l4proto', 1, 'inet_proto')]),
@@ -111,7 +111,7 @@ export function fieldKeyTypes(fields: readonly FieldName[], family: Family): rea
 }
 
 /** `lenBytes` bytes of a packet header into a register, network order. */
-export function loadPayload(
+function loadPayload(
   base: 'network' | 'transport',
   offset: number,
   lenBytes: number,
@@ -188,11 +188,6 @@ export function icmpMatch(type: number, code: number | undefined): Expr[] {
 /** `icmp type 3-5`, `icmp type != 8`. */
 export function icmpTypeRange(first: number, last: number, negate = false): Expr[] {
   return scalarRange(firstLoad('icmp', 4), BigInt(first), BigInt(last), negate);
-}
-
-/** `icmp code 1`, `icmp code 1-3`. */
-export function icmpCodeRange(first: number, last: number, negate = false): Expr[] {
-  return scalarRange(payload('transport', 1, 1, 'icmp_code'), BigInt(first), BigInt(last), negate);
 }
 
 /** `ip saddr @set`, `th dport != @set`, `ip daddr . meta l4proto . th dport @set`, `icmp type . icmp code @set`. */

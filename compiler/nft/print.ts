@@ -1,6 +1,6 @@
 /**
  * nf_tables objects as text in libnftnl's notation, as `nft --debug=netlink` (1.0.6) prints them on a little-endian machine; headings
- * of chains, sets and counters are ours. For goldens, diffs and people. Refuses to know: what a rule means.
+ * of chains and sets are ours. For goldens, diffs and people. Refuses to know: what a rule means.
  */
 import { fitComment } from './comment.ts';
 import { DATA_TYPES, partBytes } from './datatypes.ts';
@@ -11,7 +11,6 @@ import type {
   Expr,
   KeyPart,
   NftChain,
-  NftCounter,
   NftElement,
   NftRule,
   NftSet,
@@ -56,11 +55,6 @@ export function printElement(set: NftSet, element: NftElement): string {
   const end = set.interval ? ` - ${words(element.keyEnd ?? element.key)}` : '';
   const verdict = element.verdict === undefined ? '' : `${printVerdict(element.verdict)} `;
   return `element ${words(element.key)}${end} : ${verdict}0 [end]`;
-}
-
-export function printCounter(counter: NftCounter): string {
-  const comment = counter.comment === undefined ? '' : ` # ${fitComment(counter.comment)}`;
-  return `counter ${counter.name} ${TABLE_NAME}${comment}`;
 }
 
 type ExprOf<K extends Expr['kind']> = Extract<Expr, { kind: K }>;

@@ -44,7 +44,7 @@ export function explainFlow(flow: FlowDecision): string {
 }
 
 /** `np/shop/web ingress[0] "name" (tier default)`. */
-export function printRuleRef(rule: RuleRef): string {
+function printRuleRef(rule: RuleRef): string {
   const name = rule.name === undefined ? '' : ` "${rule.name}"`;
   const tier = rule.tier === undefined ? '' : ` (tier ${rule.tier})`;
   return `${rule.policy} ${rule.direction}[${rule.index}]${name}${tier}`;

@@ -20,7 +20,7 @@ const comment = fc.option(
   { nil: undefined },
 );
 
-export const arbitraryVerdict: fc.Arbitrary<Verdict> = fc.oneof(
+const arbitraryVerdict: fc.Arbitrary<Verdict> = fc.oneof(
   fc.constantFrom<Verdict>({ kind: 'accept' }, { kind: 'drop' }, { kind: 'return' }),
   fc.record({ kind: fc.constantFrom('jump', 'goto'), chain: name }),
 );
@@ -110,7 +110,7 @@ const EXPRS: {
   verdict: fc.record({ kind: fc.constant('verdict'), verdict: arbitraryVerdict }),
 };
 
-export const arbitraryExpr: fc.Arbitrary<Expr> = fc.oneof(...Object.values(EXPRS));
+const arbitraryExpr: fc.Arbitrary<Expr> = fc.oneof(...Object.values(EXPRS));
 
 export const arbitraryRule: fc.Arbitrary<NftRule> = fc.record({
   exprs: fc.array(arbitraryExpr, { maxLength: 12 }),

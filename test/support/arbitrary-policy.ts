@@ -43,7 +43,7 @@ export const arbitraryLabels: Arbitrary<Labels> = fc.dictionary(
 );
 
 /** Over the pool's labels, and sometimes over the labels that Calico adds. */
-export const arbitrarySelector: Arbitrary<Selector> = fc.letrec<{ selector: Selector }>((tie) => ({
+const arbitrarySelector: Arbitrary<Selector> = fc.letrec<{ selector: Selector }>((tie) => ({
   selector: fc.oneof(
     { maxDepth: 2, depthIdentifier: 'selector' },
     { weight: 6, arbitrary: arbitraryLeaf() },

@@ -43,7 +43,7 @@ export interface SelectorError {
 }
 
 /** Bytes; label keys are ASCII, so also characters. */
-export const MAX_LABEL_LENGTH = 512;
+const MAX_LABEL_LENGTH = 512;
 
 const BLANKS = /[ \t]*/y;
 const IDENTIFIER = /[A-Za-z0-9_./-]+/y;

@@ -239,10 +239,6 @@ export const RULES: readonly RuleRow[] = [
   { nft: 'icmp type echo-request accept', exprs: icmp(4, ...x.icmpMatch(8, undefined)) },
   { nft: 'icmp type != 3-5 accept', exprs: icmp(4, ...x.icmpTypeRange(3, 5, true)) },
   {
-    nft: 'icmp code 1-3 accept',
-    exprs: icmp(4, ...x.icmpCodeRange(1, 3)),
-  },
-  {
     nft: 'icmp type echo-request icmp code host-unreachable accept',
     exprs: icmp(4, ...x.icmpMatch(8, 1)),
   },

@@ -13,7 +13,7 @@ import type { RawEvent } from '../../../agent/watch/event.ts';
 import type { Batch } from '../../../agent/watch/source.ts';
 
 /** As in production, but for the waiting between attempts. Silence is waited for as long as a busy machine may take. */
-export const QUICK: KubeLimits = {
+const QUICK: KubeLimits = {
   ...KUBE_LIMITS,
   answerMs: 10_000,
   idleMs: 10_000,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { DirectorySource } from '../../../../agent/watch/directory.ts';
 import type { Batch } from '../../../../agent/watch/source.ts';
-import { printFileIssue } from '../../../../agent/watch/file-set.ts';
+import { printFileIssue } from '../../../support/file-issues.ts';
 
 const NOBODY = 65_534;
 const TIER = 'apiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: NAME}\n';

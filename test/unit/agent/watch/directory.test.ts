@@ -7,7 +7,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { DirectorySource } from '../../../../agent/watch/directory.ts';
 import type { Batch } from '../../../../agent/watch/source.ts';
-import { printFileIssue } from '../../../../agent/watch/file-set.ts';
+import { printFileIssue } from '../../../support/file-issues.ts';
 
 /** `a=1` = tier a of order 1. */
 function tiers(...names: string[]): string {

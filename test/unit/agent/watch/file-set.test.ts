@@ -1,5 +1,6 @@
 import test from 'ava';
-import { FileSet, printFileIssue } from '../../../../agent/watch/file-set.ts';
+import { FileSet } from '../../../../agent/watch/file-set.ts';
+import { printFileIssue } from '../../../support/file-issues.ts';
 
 /** One Tier per name; `=order` optional: `a=1`. */
 function tiers(...names: string[]): Uint8Array {

@@ -1,11 +1,5 @@
 import test from 'ava';
-import {
-  printChain,
-  printCounter,
-  printElement,
-  printExpr,
-  printSet,
-} from '../../../../compiler/nft/print.ts';
+import { printChain, printElement, printExpr, printSet } from '../../../../compiler/nft/print.ts';
 import type { Expr, NftChain, NftSet } from '../../../../compiler/nft/program.ts';
 
 /** One row per kind: the table is total, so a kind without a row does not compile. */
@@ -117,5 +111,4 @@ test('interface names and addresses are words', (t) => {
     printElement(set, { key: ['cali1', 0x0a000001n], keyEnd: undefined, verdict: undefined }),
     'element 696c6163 00000031 00000000 00000000 0100000a : 0 [end]',
   );
-  t.is(printCounter({ name: 'c', comment: 'np/a/b', origin: '' }), 'counter c picket # np/a/b');
 });
