@@ -1,7 +1,8 @@
 /** The flow logs of a running agent, put together as the configuration says. */
 import { dirname } from 'node:path';
 import { mkdirSync } from 'node:fs';
-import type { HostEndpoint, WorkloadEndpoint } from '../../compiler/model/cluster.ts';
+import type { ResolvedHostEndpoint } from '../../compiler/calc/resolved.ts';
+import type { WorkloadEndpoint } from '../../compiler/model/cluster.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import type { Config } from '../config/keys.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
@@ -54,6 +55,7 @@ export function openFlowLogs(
     outputs: config.flowLogOutputs.map((name) => OUTPUTS[name](config, native, trouble, output)),
     endpointAt: (ifname) => endpointAt(agent, ifname),
     hostEndpointAt: (ifname) => hostEndpointAt(agent, ifname),
+    workload: (id) => agent?.engine.endpoint(id),
     scene: () => {
       const store = agent?.engine.store ?? { resources: () => [], locate: () => undefined };
       return sceneOf(store, { config: oracleConfig(config), node: config.node, live: undefined });
@@ -84,11 +86,14 @@ function endpointAt(agent: Agent | undefined, ifname: string): WorkloadEndpoint 
 }
 
 /** The wildcard has what is no other's, but for `lo`. */
-function hostEndpointAt(agent: Agent | undefined, ifname: string): HostEndpoint | undefined {
+function hostEndpointAt(
+  agent: Agent | undefined,
+  ifname: string,
+): ResolvedHostEndpoint | undefined {
   const hosts = agent?.engine.hostEndpoints() ?? [];
   const named = hosts.find(({ placement }) => placement.interfaces.includes(ifname));
   const wildcard = ifname === 'lo' ? undefined : hosts.find(({ placement }) => placement.isDefault);
-  return (named ?? wildcard)?.resolved.endpoint;
+  return (named ?? wildcard)?.resolved;
 }
 
 /** Beside the control socket, and named like it. */

@@ -128,6 +128,11 @@ export class Engine {
     return [...this.#locals.values()];
   }
 
+  /** One of them, by its id. */
+  endpoint(id: string): ResolvedEndpoint | undefined {
+    return this.#locals.get(id);
+  }
+
   /** Host endpoints of this node as last compiled, by name, and which interfaces each has. */
   hostEndpoints(): {
     readonly resolved: ResolvedHostEndpoint;

@@ -109,6 +109,17 @@ export class EndIndex {
     return known ? endOfWorkload(known) : { kind: 'workload', namespace, name, labels: {} };
   }
 
+  /** Where a workload runs; `undefined` = nobody knows of it. */
+  nodeOf({
+    namespace,
+    name,
+  }: {
+    readonly namespace: string;
+    readonly name: string;
+  }): string | undefined {
+    return this.#workloads.get(`${namespace}/${name}`)?.node;
+  }
+
   /** A service that leads to this address and port. */
   serviceOf(address: Address, protocol: number, port: number): ServiceName | undefined {
     const services = this.#services.get(`${addressKey(address)} ${protocol} ${port}`);

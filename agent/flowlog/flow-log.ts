@@ -5,7 +5,7 @@
  *   NflogReader -> FlowWindow --(flush)--> join with RuleBook, EndIndex, Suppression, staged -> FlowRing, outputs
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HostEndpoint } from '../../compiler/model/cluster.ts';
+import type { ResolvedEndpoint, ResolvedHostEndpoint } from '../../compiler/calc/resolved.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { policyId } from '../../compiler/model/policy.ts';
 import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
@@ -22,7 +22,7 @@ import { InterfaceNames } from './interfaces.ts';
 import type { End } from './end-index.ts';
 import { NflogReader } from './nflog-reader.ts';
 import type { FlowOutput } from './output.ts';
-import { judgedStage } from './judged-host.ts';
+import { hasRule, judgedStage } from './judged-host.ts';
 import type { JudgedHost, PolicyFlags } from './judged-host.ts';
 import { hookName, toRecord } from './record.ts';
 import type { FlowRecord, RecordStaged } from './record.ts';
@@ -50,7 +50,9 @@ export interface FlowLogParts {
     ifname: string,
   ) => { readonly namespace: string; readonly name: string } | undefined;
   /** Whose policies govern an interface of the host itself. */
-  readonly hostEndpointAt: (ifname: string) => HostEndpoint | undefined;
+  readonly hostEndpointAt: (ifname: string) => ResolvedHostEndpoint | undefined;
+  /** A workload of this node, by its id. */
+  readonly workload: (id: string) => ResolvedEndpoint | undefined;
   /** Everything that there is now, for what staged policies would do. */
   readonly scene: () => Scene;
   readonly log: Log;
@@ -300,11 +302,30 @@ export class FlowLog {
   ): JudgedHost | undefined {
     const { direction } = meaning;
     const ifname = direction === 'ingress' ? input : output;
-    const endpoint = ifname === undefined ? undefined : this.#parts.hostEndpointAt(ifname);
-    if (endpoint === undefined) return undefined;
-    const judged = isWorkload(direction === 'ingress' ? receiver : sender);
-    const stage = judgedStage({ meaning, hook, policy, isWorkload: judged });
-    return stage && { endpoint, stage };
+    const host = ifname === undefined ? undefined : this.#parts.hostEndpointAt(ifname);
+    if (host === undefined) return undefined;
+    const forward = direction === 'forward' ? undefined : host.forward?.[direction];
+    const stage = judgedStage({
+      meaning,
+      hook,
+      policy,
+      isOfHost: hasRule(meaning, forward),
+      mayBeOfWorkload: this.#mayHaveRule(direction === 'ingress' ? receiver : sender, meaning),
+    });
+    return stage && { endpoint: host.endpoint, stage };
+  }
+
+  /** False where it is no workload, runs elsewhere, or has other policies. */
+  #mayHaveRule({ kind, namespace, name }: End, meaning: RuleMeaning): boolean {
+    if (kind !== 'pod' && kind !== 'workload') return false;
+    if (namespace === undefined || name === undefined) return true;
+    const node = this.#ends.nodeOf({ namespace, name });
+    if (node !== undefined && node !== this.#parts.node) return false;
+    const workload = this.#parts.workload(`${namespace}/${name}`);
+    const { direction } = meaning;
+    if (workload === undefined || direction === 'forward') return true;
+    const { tiers, profiles } = workload[direction];
+    return hasRule(meaning, tiers, profiles);
   }
 
   /** The host itself: by the endpoint that was judged, else by whoever has the address, else this node. */
@@ -356,10 +377,6 @@ interface JudgedWay {
   readonly policy: PolicyFlags | undefined;
   readonly input: string | undefined;
   readonly output: string | undefined;
-}
-
-function isWorkload({ kind }: End): boolean {
-  return kind === 'pod' || kind === 'workload';
 }
 
 function isSentByHost(hook: string | undefined): boolean {

@@ -1,7 +1,8 @@
 /**
- * In which stage of host policy a packet was judged. Comes in: the rule and the hook; goes out: the stage, or nothing where it was, or may as
- * well have been, a workload's policy: host endpoints and workloads share rules. Refuses to know interfaces.
+ * In which stage of host policy a packet was judged. Comes in: the rule, the hook, who has the rule; goes out: the stage, or nothing where it
+ * was, or may as well have been, a workload's policy: host endpoints and workloads share rules. Refuses to know interfaces.
  */
+import type { ResolvedTier } from '../../compiler/calc/resolved.ts';
 import type { Policy } from '../../compiler/model/policy.ts';
 import type { HostEndpoint } from '../../compiler/model/cluster.ts';
 import { HOST_STAGE_NAMES, stageName } from '../../compiler/nft/host-stages.ts';
@@ -25,8 +26,21 @@ export interface JudgedAt {
   readonly hook: string | undefined;
   /** Of the policy that `meaning` names. */
   readonly policy: PolicyFlags | undefined;
-  /** Whether the end that a workload's policy would judge is a workload. */
-  readonly isWorkload: boolean;
+  /** Whether the rule is one that the host endpoint has for what is forwarded. */
+  readonly isOfHost: boolean;
+  /** Whether it may be one of the workload that is judged at the same hook. */
+  readonly mayBeOfWorkload: boolean;
+}
+
+/** Whether one of these policies or profiles has the rule. */
+export function hasRule(
+  { cause }: RuleMeaning,
+  tiers: readonly ResolvedTier[] = [],
+  profiles: readonly string[] = [],
+): boolean {
+  if (cause.kind !== 'rule') return false;
+  const { policy } = cause;
+  return tiers.some(({ policies }) => policies.includes(policy)) || profiles.includes(policy);
 }
 
 const STAGES: Readonly<Record<HostStage, RecordStage>> = {
@@ -49,7 +63,7 @@ export function judgedStage(at: JudgedAt): RecordStage | undefined {
   return stage && STAGES[stage];
 }
 
-function stageOfRule({ meaning, hook, policy, isWorkload }: JudgedAt): RecordStage | undefined {
+function stageOfRule({ meaning, hook, policy, ...rule }: JudgedAt): RecordStage | undefined {
   if (policy?.doNotTrack === true) return 'untracked';
   if (policy?.preDnat === true) return 'pre-dnat';
   const isIngress = meaning.direction === 'ingress';
@@ -57,7 +71,7 @@ function stageOfRule({ meaning, hook, policy, isWorkload }: JudgedAt): RecordSta
     case 'input':
       return isIngress ? 'normal' : undefined;
     case 'forward':
-      return isWorkload ? undefined : 'forward';
+      return rule.isOfHost && !rule.mayBeOfWorkload ? 'forward' : undefined;
     case 'output':
       return 'normal';
     case 'postrouting':

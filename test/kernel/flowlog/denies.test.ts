@@ -123,6 +123,12 @@ const ROWS: readonly Row[] = [
     out: ['ingress', 'forward', 'eth0 forward', 'forwarded 0', 'external', 'external'],
   },
   {
+    name: 'host endpoint, forward, to a pod, by a rule',
+    at: 'external',
+    packet: { from: OUTSIDE, to: '10.0.0.1', dport: 92 },
+    out: ['ingress', 'forward', 'eth0 forward', 'forwarded 0', 'external', 'pod shop/web'],
+  },
+  {
     name: 'host endpoint, forward, by the end of the tier',
     at: 'external',
     packet: { ...through, dport: 93 },

@@ -26,37 +26,46 @@ const PRE_DNAT = { doNotTrack: false, preDnat: true };
 const UNTRACKED = { doNotTrack: true, preDnat: false };
 
 const ROWS = [
-  { meaning: INGRESS, hook: 'input', policy: TRACKED, isWorkload: false, out: 'normal' },
-  { meaning: EGRESS, hook: 'output', policy: TRACKED, isWorkload: false, out: 'normal' },
+  { meaning: INGRESS, hook: 'input', policy: TRACKED, out: 'normal' },
+  { meaning: EGRESS, hook: 'output', policy: TRACKED, out: 'normal' },
   {
     meaning: EGRESS,
     hook: 'postrouting',
     policy: TRACKED,
-    isWorkload: false,
     out: 'post-dnat',
   },
-  { meaning: INGRESS, hook: 'forward', policy: TRACKED, isWorkload: false, out: 'forward' },
-  // Its own policy, or the host endpoint's: the rule is the same.
-  { meaning: INGRESS, hook: 'forward', policy: TRACKED, isWorkload: true, out: undefined },
+  { meaning: INGRESS, hook: 'forward', policy: TRACKED, isOfHost: true, out: 'forward' },
+  // Both have it.
+  {
+    meaning: INGRESS,
+    hook: 'forward',
+    policy: TRACKED,
+    isOfHost: true,
+    mayBeOfWorkload: true,
+    out: undefined,
+  },
+  // The workload's own.
+  { meaning: INGRESS, hook: 'forward', policy: TRACKED, mayBeOfWorkload: true, out: undefined },
+  // Nobody's any more.
+  { meaning: INGRESS, hook: 'forward', policy: TRACKED, out: undefined },
   // A pod's egress to its host.
-  { meaning: EGRESS, hook: 'input', policy: TRACKED, isWorkload: true, out: undefined },
+  { meaning: EGRESS, hook: 'input', policy: TRACKED, mayBeOfWorkload: true, out: undefined },
   {
     meaning: INGRESS,
     hook: 'prerouting',
     policy: PRE_DNAT,
-    isWorkload: true,
+    mayBeOfWorkload: true,
     out: 'pre-dnat',
   },
   {
     meaning: EGRESS,
     hook: 'output',
     policy: UNTRACKED,
-    isWorkload: false,
     out: 'untracked',
   },
   // The policy is gone.
-  { meaning: INGRESS, hook: 'prerouting', policy: undefined, isWorkload: false },
-  { meaning: INGRESS, hook: undefined, policy: TRACKED, isWorkload: false },
+  { meaning: INGRESS, hook: 'prerouting', policy: undefined },
+  { meaning: INGRESS, hook: undefined, policy: TRACKED },
   ...(
     [
       ['host-untracked-ingress/refused', 'untracked'],
@@ -71,14 +80,16 @@ const ROWS = [
     meaning: implicit('ingress', counter),
     hook: 'forward',
     policy: undefined,
-    isWorkload: true,
+    mayBeOfWorkload: true,
     out,
   })),
 ] as const;
 
-for (const { out, ...at } of ROWS.map((row) => ({ out: undefined, ...row }))) {
-  const { meaning, hook, isWorkload } = at;
-  test(`${meaning.counter} at ${hook}, ${JSON.stringify(at.policy)}, workload ${isWorkload}: ${out}`, (t) => {
+const USUAL = { out: undefined, isOfHost: false, mayBeOfWorkload: false };
+
+for (const { out, ...at } of ROWS.map((row) => ({ ...USUAL, ...row }))) {
+  const { meaning, hook, isOfHost, mayBeOfWorkload } = at;
+  test(`${meaning.counter} at ${hook}, ${JSON.stringify(at.policy)}, host ${isOfHost}, workload ${mayBeOfWorkload}: ${out}`, (t) => {
     t.is(judgedStage(at), out);
   });
 }
