@@ -13,7 +13,7 @@ import { getSystemErrorMessage } from 'node:util';
 export type Retry = 'resync' | 'relist' | 'backoff' | 'never';
 
 /** Every code an `AgentError` can have. The README's list is made from it. */
-export const FAULTS = {
+const FAULTS = {
   /** Answers or events were lost because a buffer was full; whether a batch was applied is unknown. */
   ERR_NETLINK_OVERRUN: { retry: 'resync' },
   /** No complete answer in time; whether a batch was applied is unknown. */

@@ -44,7 +44,7 @@ export function pod(name: string, index: number, node: string, ip: string): RawE
 }
 
 /** Three rules: two peers by label, one by CIDR. */
-export function policy(index: number): RawEvent {
+function policy(index: number): RawEvent {
   const name = `policy-${index}`;
   return put('NetworkPolicy', name, {
     apiVersion: 'projectcalico.org/v3',

@@ -55,7 +55,7 @@ export async function loadScene({
 }
 
 /** Those that are up. */
-export function ownInterfaces({ interfacePrefixes }: Config): readonly HostInterface[] {
+function ownInterfaces({ interfacePrefixes }: Config): readonly HostInterface[] {
   return Object.entries(networkInterfaces()).map(([name, list = []]) => ({
     name,
     addresses: list.flatMap(({ address }) => toAddress(address) ?? []),

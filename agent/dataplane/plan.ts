@@ -2,7 +2,7 @@
  * Differences to an ordered transaction: referents before what refers to them, removals in reverse. Pure: the table in, operations out.
  * Chains are rewritten whole and only when their rules differ.
  */
-import { chainKey, elementKey, setKey } from '../../compiler/nft/key.ts';
+import { chainKey, setKey } from '../../compiler/nft/key.ts';
 import type { NftChain, NftElement, NftOp, NftSet } from '../../compiler/nft/program.ts';
 import type { KernelTable, Table } from '../../compiler/nft/table.ts';
 
@@ -183,9 +183,4 @@ function removedCounters({ counters }: Table, kept: ReadonlySet<string>): NftOp[
     .filter((name) => !kept.has(name))
     .filter((name) => !counters.desired.has(name) && counters.actual.has(name))
     .map((name) => ({ op: 'delete-counter', name, origin: name }));
-}
-
-/** For tests and fakes: the elements of a set by key. */
-export function keyed(set: NftSet, elements: readonly NftElement[]): Map<string, NftElement> {
-  return new Map(elements.map((element) => [elementKey(set, element), element]));
 }

@@ -153,7 +153,7 @@ function packetsOf(packets: readonly Packet[]): readonly string[] {
 }
 
 /** `tcp/80`, `icmp/8/0`, `47`; with the source port where it is not the usual one. */
-export function printService({ protocol, dport, sport, icmpType, icmpCode }: Packet): string {
+function printService({ protocol, dport, sport, icmpType, icmpCode }: Packet): string {
   const name = protocolName(protocol);
   if (dport !== undefined) {
     return `${name}/${dport}${sport === undefined || sport === USUAL_SPORT ? '' : ` from port ${sport}`}`;

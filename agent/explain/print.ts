@@ -12,7 +12,7 @@ import type { WalkedPolicy, WalkedRule, WalkedTier } from './walk.ts';
 
 const WORDS = { allow: 'allowed', deny: 'DENIED', mixed: 'DENIED for one IP family only' } as const;
 
-export function printVerdict(verdict: Answer['verdict']): string {
+function printVerdict(verdict: Answer['verdict']): string {
   return WORDS[verdict];
 }
 

@@ -58,9 +58,9 @@ export interface Question {
 /** A value, or a sentence on what is wrong and what would be right. */
 export type Read<T> = { readonly value: T } | { readonly wrong: string };
 
-export const END_FORMS =
+const END_FORMS =
   'NAMESPACE/POD, an IPv4 or IPv6 address, or host; the last two also with the interface of the host, as 203.0.113.9@eth1';
-export const VIA_FORMS = 'ADDRESS, ADDRESS:PORT or [IPV6]:PORT';
+const VIA_FORMS = 'ADDRESS, ADDRESS:PORT or [IPV6]:PORT';
 export const SERVICE_FORMS =
   'tcp/80, udp/53, sctp/1, udplite/7, icmp (an echo request), icmp/TYPE/CODE, icmpv6/TYPE/CODE, or a protocol number like 47';
 

@@ -21,7 +21,7 @@ const UTF8 = new TextEncoder();
 export const REGISTER_BYTES = 4;
 
 /** NFPROTO_IPV4, NFPROTO_IPV6: what `meta nfproto` gives. Source: include/uapi/linux/netfilter.h. */
-export const NFPROTO: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+const NFPROTO: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 
 /** Bits of `ct state`. Source: NF_CT_STATE_BIT and NF_CT_STATE_UNTRACKED_BIT, nf_conntrack_common.h. */
 export const CT_STATE = {

@@ -165,7 +165,7 @@ const IS_ICMP =
   "(self.protocol == 'ICMP' || self.protocol == 'ICMPv6' || self.protocol == 1 || self.protocol == 58)";
 
 /** Specification section 1.14. */
-export const RULE = object(
+const RULE = object(
   {
     action: word('Allow', 'Deny', 'Log', 'Pass'),
     ipVersion: { type: 'integer', enum: [4, 6] },

@@ -5,7 +5,7 @@ import { loadNative } from '../../agent/native/native.ts';
 import type { KernelNode } from './kernel-node.ts';
 
 /** Follows the router's network; `until` resolves with the first state that is as wanted. */
-export class Followed {
+class Followed {
   readonly #watch: HostNetworkWatch;
   #wake: () => void = () => undefined;
 

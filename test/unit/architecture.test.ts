@@ -145,10 +145,28 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const ROOTS = ['compiler', 'agent', 'scripts', 'bench', 'demo', 'test'];
+/** Whose output is a function of their input alone; a path ends at a folder's or a file's end. */
+const PURE = [
+  'compiler/',
+  'agent/dataplane/plan.ts',
+  'agent/diff/',
+  'agent/explain/',
+  'agent/netlink/',
+  'agent/store/',
+];
+/** Writes to standard error what goes by, when it was started with NLDEBUG=1. */
+const TRACE = 'agent/netlink/debug.ts';
+/** Clock, randomness, environment and world, as far as no import tells of them. */
+const AMBIENT =
+  /\b(?:Date\.now\(|new Date\(\)|performance\.|Math\.random|process\.|console\.|set(?:Timeout|Interval|Immediate)\(|fetch\()/;
+
 /** The one file of compiler/ that may import `node:` modules: a digest is a pure function. */
 const HASH = 'compiler/hash.ts';
 
 const IMPORT = /(?:^(?:import|export|\}).*?\bfrom |^import |\bimport\()'([^'\n]+)'/gm;
+
+/** Values; types are exported with what mentions them. */
+const EXPORT = /^export (?:async )?(?:const|let|function\*?|class) (\w+)/gm;
 
 const files = ROOTS.filter((root) => existsSync(projectPath(root))).flatMap(listSources);
 const imports = new Map(files.map((file) => [file, readImports(file)]));
@@ -168,6 +186,18 @@ function readSource(file: string): string {
 function readImports(file: string): string[] {
   return [...readSource(file).matchAll(IMPORT)].map(([, target = '']) =>
     target.startsWith('.') ? normalize(join(dirname(file), target)) : target,
+  );
+}
+
+/** Without comments. */
+function readCode(file: string): string {
+  return readSource(file).replaceAll(/\/\*[^]*?\*\/|^ *\/\/.*$/gm, '');
+}
+
+function isImported(file: string, name: string): boolean {
+  const word = new RegExp(`\\b${name}\\b`);
+  return [...imports].some(
+    ([other, targets]) => targets.includes(file) && word.test(readSource(other)),
   );
 }
 
@@ -197,6 +227,28 @@ test('the compiler is pure: no packages, and node: only in hash.ts', (t) => {
       targets.filter((target) => !isOwnFile(target)).map((target) => `${file} -> ${target}`),
     );
   t.deepEqual(impure, []);
+});
+
+test('what is pure asks for no time, no randomness and nothing of the process', (t) => {
+  const impure = files.filter(
+    (file) =>
+      PURE.some((path) => file.startsWith(path)) && file !== TRACE && AMBIENT.test(readCode(file)),
+  );
+  t.deepEqual(impure, []);
+  t.true(AMBIENT.test(readCode(TRACE)));
+});
+
+test('what is exported is imported somewhere', (t) => {
+  const exporting = files.filter(
+    (file) => !file.endsWith('.generated.ts') && !file.endsWith('.test.ts'),
+  );
+  const unused = exporting.flatMap((file) =>
+    [...readSource(file).matchAll(EXPORT)]
+      .map(([, name = '']) => name)
+      .filter((name) => !isImported(file, name))
+      .map((name) => `${file}: ${name}`),
+  );
+  t.deepEqual(unused, []);
 });
 
 test('only those that choose implementations load the addon', (t) => {
