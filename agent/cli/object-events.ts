@@ -31,6 +31,7 @@ export function tellObjects(
   const client = new ApiClient(access, limits);
   const onRefused = (message: string): void => log.warn(message);
   const sink = new EventSink({ client, timing, limits, node, onRefused });
+  agent.state.objectEvents = sink;
   const references = new Map<string, ObjectReference>();
   agent.events.on('taken', ({ source, batch, findings }) => {
     if (source !== 'kubernetes') return;

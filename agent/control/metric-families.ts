@@ -11,7 +11,12 @@ import { stateOf } from './status.ts';
 const MAX_RULES = 5_000;
 
 export function agentFamilies(agent: AgentView, nowMs: number): Family[] {
-  return [...stateFamilies(agent), ...sizeFamilies(agent), ...sourceFamilies(agent, nowMs)];
+  return [
+    ...stateFamilies(agent),
+    ...sizeFamilies(agent),
+    ...sourceFamilies(agent, nowMs),
+    ...objectEventFamilies(agent),
+  ];
 }
 
 function stateFamilies(agent: AgentView): Family[] {
@@ -86,6 +91,13 @@ function sourceFamilies({ state }: AgentView, nowMs: number): Family[] {
     family('events_total', 'counter', 'Objects and changes taken.', ({ events }) => events),
     family('issues', 'gauge', 'What is wrong with it now.', ({ issues }) => issues.length),
   ];
+}
+
+function objectEventFamilies({ state: { objectEvents } }: AgentView): Family[] {
+  if (objectEvents === undefined) return [];
+  const help =
+    'Events on objects of the API that were not sent: too many, or the server took none.';
+  return [single('picket_object_events_dropped_total', 'counter', help, objectEvents.dropped)];
 }
 
 /** Rules in the order of their policies' ids, so that a limit always leaves out the same ones. */

@@ -46,6 +46,8 @@ export interface AgentState {
   lastRepair: { readonly atMs: number; readonly by: string } | undefined;
   /** Refused by the kernel and enforced fail closed, since objects were last offered again. */
   quarantined: readonly string[];
+  /** Events on objects of the API that were not sent; `undefined` = no such objects are followed. */
+  objectEvents: { readonly dropped: number } | undefined;
 }
 
 export function newState(names: readonly SourceName[], startedMs: number): AgentState {
@@ -66,5 +68,6 @@ export function newState(names: readonly SourceName[], startedMs: number): Agent
     repairs: 0,
     lastRepair: undefined,
     quarantined: [],
+    objectEvents: undefined,
   };
 }
