@@ -9,9 +9,11 @@ import { findDenied, printConnection } from '../guard/denied.ts';
 import type { DeniedConnection } from '../guard/denied.ts';
 import { openJudge, openReach } from '../guard/judge.ts';
 import type { Judge } from '../guard/judge.ts';
-import { findOperator, findSshPort, toConnection } from '../guard/operator.ts';
+import { findOperator, SSH_PORT, toConnection } from '../guard/operator.ts';
+import { establishedConnections, listeningPorts, withoutTracked } from '../guard/sockets.ts';
 import type { Native } from '../native/native.ts';
 import { listConnections } from '../netlink/connections.ts';
+import type { Connection } from '../netlink/connections.ts';
 import { desiredTable } from '../state/batch.ts';
 import { readTable, withNetfilter } from '../state/load.ts';
 import { CommandError, EXIT } from './exit.ts';
@@ -44,30 +46,46 @@ export async function preview(
   const desired = desiredTable(engine.compile());
   const changes = changesOf(await readTable(native, config.netns), desired);
   const connections = await withNetfilter(native, config.netns, listConnections);
-  const judged = connections.slice(0, MAX_JUDGED);
-  const denied = await withJudge(parts, (judge) => findDenied(judge, judged));
-  const counts = { connections: connections.length, judged: judged.length };
+  // Sockets of another namespace than ours are not to be seen.
+  const standing = config.netns === '' ? establishedConnections(readText) : [];
+  const tracked = await judgeAll(parts, connections);
+  const untracked = await judgeAll(parts, withoutTracked(standing, connections));
   if (output === 'json') {
-    printJson({ applied: false, changes, ...counts, denied, issues });
+    printJson({ applied: false, changes, ...tracked, untracked, issues });
     return EXIT.good;
   }
-  printText(changes, denied, counts);
+  printText(changes, tracked, untracked);
   return EXIT.good;
 }
 
-function printText(
-  changes: readonly Change[],
-  denied: readonly DeniedConnection[],
-  { connections, judged }: { readonly connections: number; readonly judged: number },
-): void {
+interface Judged {
+  readonly connections: number;
+  readonly judged: number;
+  readonly denied: readonly DeniedConnection[];
+}
+
+function judgeAll(parts: PreviewParts, connections: readonly Connection[]): Promise<Judged> {
+  const some = connections.slice(0, MAX_JUDGED);
+  return withJudge(parts, async (judge) => {
+    const denied = await findDenied(judge, some);
+    return { connections: connections.length, judged: some.length, denied };
+  });
+}
+
+function printText(changes: readonly Change[], tracked: Judged, untracked: Judged): void {
   for (const line of printChanges(changes)) printLine(line);
   const objects = `${changes.length} object${changes.length === 1 ? '' : 's'}`;
   printLine(changes.length === 0 ? 'nothing would change' : `${objects} would change`);
+  printDenied(tracked, 'tracked connections', '; those that stand go on:');
+  if (untracked.connections > 0) {
+    printDenied(untracked, 'TCP connections that are not tracked yet', ', and may be CUT:');
+  }
+}
+
+function printDenied({ connections, judged, denied }: Judged, what: string, some: string): void {
   const of = judged === connections ? `${judged}` : `the first ${judged} of ${connections}`;
-  printLine(
-    `${denied.length} of ${of} tracked connections would be denied if they were new` +
-      (denied.length === 0 ? '' : '; those that stand go on:'),
-  );
+  const more = denied.length === 0 ? '' : some;
+  printLine(`${denied.length} of ${of} ${what} would be denied if they were new${more}`);
   for (const { connection, by } of denied.slice(0, MAX_PRINTED)) {
     printLine(`  ${connection}: by ${by}`);
   }
@@ -118,15 +136,14 @@ export async function checkOperator(parts: PreviewParts, isSafe: boolean): Promi
 
 /** Nobody is here by ssh, but somebody may want to be: a connection from nowhere in particular. */
 async function warnOfSshPort(parts: PreviewParts): Promise<void> {
-  const port = findSshPort(readText);
   const address = [...parts.network.addresses]
     .filter(([name]) => name !== 'lo')
     .flatMap(([, texts]) => [...texts])
     .find((text) => /^\d+\.\d+\.\d+\.\d+$/.test(text));
   const connection =
-    port === undefined || address === undefined
+    address === undefined || !listeningPorts(readText).has(SSH_PORT)
       ? undefined
-      : toConnection(`${ANYBODY} 40000 ${address} ${port}`);
+      : toConnection(`${ANYBODY} 40000 ${address} ${SSH_PORT}`);
   if (connection === undefined) return;
   const denial = await withJudge(parts, (judge) => judge.denialOf(connection));
   if (denial === undefined) return;

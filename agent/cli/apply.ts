@@ -17,7 +17,7 @@ import type { UndoParts } from '../guard/undo.ts';
 import { loadNative } from '../native/native.ts';
 import type { Native } from '../native/native.ts';
 import { noteEnforcedOrigin } from '../state/origin.ts';
-import { hostWarnings } from '../runner/host-warnings.ts';
+import { hostWarnings, placementWarnings } from '../runner/host-warnings.ts';
 import { readPanicMark } from '../state/panic.ts';
 import type { PanicMark } from '../state/panic.ts';
 import { armApply, disarmUnchanged, finishIfUndone, undoFailed } from './apply-guarded.ts';
@@ -68,7 +68,8 @@ in time: from a new connection, to see that there still can be one. It does so t
 at zero then. An emergency: picket panic-open.
 
 --dry-run reads the rules in force and the tracked connections, and changes nothing: which objects of the table would
-change, and which connections would be denied if they were new, with the rule that decides. Those that stand are never cut.
+change, and which connections would be denied if they were new, with the rule that decides. Tracked ones that stand are
+never cut; others may be: before the first rules the kernel tracks none, and takes what goes on for new.
 
 Exit codes: 0 applied, or --dry-run; 1 nothing applied, the rules in force are unchanged; 2 usage;
             3 nothing applied: the connection that you are on by ssh could not be made again (see --force);
@@ -111,6 +112,10 @@ async function apply(options: ApplyOptions): Promise<number> {
     }
     const network = await readHostNetwork(native, config.netns);
     engine.setNetwork(network);
+    engine.compile();
+    for (const text of placementWarnings(engine.hostEndpoints(), network)) {
+      process.stderr.write(`warning: ${text}\n`);
+    }
     const before = { config, native, engine, network };
     if (options.dryRun) return await preview(before, issues, options.output);
     await checkOperator(before, options.force || options.confirm !== undefined);
@@ -120,6 +125,7 @@ async function apply(options: ApplyOptions): Promise<number> {
       node: config.node,
       output: options.output,
       waiting,
+      isGuarded: options.confirm !== undefined,
     });
     return exitCode;
   } finally {
@@ -204,6 +210,8 @@ function printReport(
     readonly node: string;
     readonly output: OutputFormat;
     readonly waiting: PendingSnapshot | undefined;
+    /** Whether it was to be confirmed. */
+    readonly isGuarded: boolean;
   },
 ): number {
   const degraded = hasErrors(issues) || report.quarantined.length > 0;
@@ -237,7 +245,7 @@ function printReport(
       printLine(
         `undone in ${seconds(leftMs)}, unless you say from a new connection: picket confirm`,
       );
-    }
+    } else if (options.isGuarded) printLine('nothing waits for picket confirm');
   }
   return degraded ? EXIT.degraded : EXIT.good;
 }

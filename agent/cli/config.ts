@@ -55,7 +55,11 @@ function check(options: ConfigOptions): number {
   } else {
     for (const issue of issues) process.stderr.write(`${printConfigIssue(issue)}\n`);
     for (const line of isGood ? printSettings(resolved) : []) printLine(line);
-    printLine(`${file ?? 'no file, the defaults'}: ${isGood ? 'valid' : `${issues.length} wrong`}`);
+    printLine(
+      isGood
+        ? `${file ?? 'no file, the defaults'}: valid`
+        : `${issues.length} wrong: nothing of it is used`,
+    );
   }
   return isGood ? EXIT.good : EXIT.usage;
 }

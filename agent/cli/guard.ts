@@ -41,7 +41,7 @@ export function guardCommand(): Command {
       };
       const native = loadNative();
       const parts = { native, netns, directories, now: Date.now };
-      await guard(parts, id, sayReady, (trouble) => tellSystem(native, trouble));
+      await guard(parts, id, sayReady, (text) => tellSystem(native, text));
       process.exitCode = EXIT.good;
     });
 }
@@ -54,11 +54,11 @@ function sayReady(): void {
 const SYSLOG_PRIORITY = 3 * 8 + 3;
 
 /** Nobody reads what a detached process writes, so to the system's log too, where there is one. */
-function tellSystem(native: Native, trouble: string): void {
-  process.stderr.write(`${trouble}\n`);
+function tellSystem(native: Native, text: string): void {
+  process.stderr.write(`${text}\n`);
   // A log that is not there, or full, is no reason to stop undoing.
   native.sendUnixDatagram(
     '/dev/log',
-    Buffer.from(`<${SYSLOG_PRIORITY}>picket[${process.pid}]: ${plainLine(trouble)}`),
+    Buffer.from(`<${SYSLOG_PRIORITY}>picket[${process.pid}]: ${plainLine(text)}`),
   );
 }

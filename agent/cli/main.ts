@@ -1,9 +1,11 @@
 /** The command line: runs the command that was given, and turns whatever ends it into an exit code and a message. */
+import { writeFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { AgentError } from '../errors.ts';
 import { ApplyError } from '../engine/engine.ts';
 import { plainText } from '../obs/plain-text.ts';
+import { isSystemError } from '../state/files.ts';
 import { CommandError, EXIT } from './exit.ts';
 import { program } from './program.ts';
 import { printLine } from './report.ts';
@@ -25,7 +27,26 @@ function ending(error: unknown): { exitCode: number; message: string | undefined
     const message = `the kernel refused the transaction, the rules in force are unchanged: ${error.message}`;
     return { exitCode: EXIT.failed, message };
   }
+  if (isSystemError(error)) return { exitCode: EXIT.failed, message: explainRefused(error) };
   throw error;
+}
+
+/** `EACCES: permission denied, unlink '/run/picket/pending'; run as root`. */
+function explainRefused({ code, message }: NodeJS.ErrnoException): string {
+  const isRight = code === 'EACCES' || code === 'EPERM';
+  return isRight ? `${message}; run as root` : message;
+}
+
+/**
+ * Under our own name in `ps` and in what the kernel says of who changed a table; Node.js calls itself MainThread. Not by process.title, which
+ * writes over the arguments.
+ */
+function takeName(): void {
+  try {
+    writeFileSync('/proc/self/comm', 'picket');
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+  }
 }
 
 // Whoever reads our output may stop early, like `picket compile … | head`.
@@ -34,6 +55,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+takeName();
 const root = program();
 try {
   if (process.argv.length <= 2) {

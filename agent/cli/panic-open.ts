@@ -164,7 +164,10 @@ async function close(config: Config, { output }: PanicOptions): Promise<number> 
     if (output === 'text') printLine(`picket run (process ${agent}) enforces again by itself`);
     return EXIT.good;
   }
-  throw new CommandError(`no longer open, but nothing is enforced: ${restored}. Say: picket apply`);
+  const now = wasOpen
+    ? 'no longer open, but nothing'
+    : 'it was not opened by panic-open, and nothing';
+  throw new CommandError(`${now} is enforced: ${restored}. Say: picket apply`);
 }
 
 /** Why it was not; `undefined` = it was, or there are rules already. */

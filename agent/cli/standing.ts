@@ -82,7 +82,9 @@ function printPending({ origin, leftMs }: NonNullable<Standing['pending']>): str
 }
 
 /** `the last good state, loaded at boot; since 3 min 5 s ago`. */
-export function printOrigin({ enforced }: Standing, nowMs: number): string {
+export function printOrigin({ enforced, pending }: Standing, nowMs: number): string {
+  // Written down when it is confirmed.
+  if (pending !== undefined) return `those of the last change (${pending.origin}), not confirmed`;
   if (enforced === undefined) return 'nobody has written down where its rules come from';
   const { source, text, sinceMs, stateMs } = enforced;
   const state = stateMs === undefined ? '' : `, a state of ${new Date(stateMs).toISOString()}`;

@@ -11,11 +11,11 @@ import { AgentError } from '../errors.ts';
 import { loadNative } from '../native/native.ts';
 import { socketOf } from './ask.ts';
 import { EXIT } from './exit.ts';
+import { settingsAnyway } from './guarded.ts';
 import { runningAgent } from './lock.ts';
 import { configOption, netnsOption, outputOption } from './options.ts';
 import type { ConfiguredOptions } from './options.ts';
 import { printJson, printLine } from './report.ts';
-import { loadSettings } from './settings.ts';
 import { printAlarms, printOrigin, readStanding } from './standing.ts';
 import type { Standing } from './standing.ts';
 
@@ -46,7 +46,7 @@ Examples:
 }
 
 async function status(options: ConfiguredOptions): Promise<number> {
-  const config = loadSettings(options, []);
+  const config = settingsAnyway(options);
   const standing = readStanding(config);
   const alarms = printAlarms(standing);
   try {

@@ -156,9 +156,9 @@ function isName(name: string): name is ConfigName {
   return (CONFIG_NAMES as readonly string[]).includes(name);
 }
 
-/** Kubernetes gives every container such variables for a Service that is called like us. */
+/** Kubernetes gives every container such variables, `NAME=value`, for a Service that is called like us. */
 const SERVICE_LINK =
-  /^PICKET_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP).*)?)$/;
+  /^PICKET_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_(TCP|UDP|SCTP).*|PORT(?==(tcp|udp|sctp):\/\/))=/;
 
 const PREFIX = 'PICKET_';
 
@@ -178,7 +178,7 @@ function readEnvironment(env: ConfigInput['env'], state: Resolving): void {
       continue;
     }
     const meant = nearest(withoutPrefix(variable), [...names.keys()].map(withoutPrefix));
-    if (meant === undefined || SERVICE_LINK.test(variable)) continue;
+    if (meant === undefined || SERVICE_LINK.test(`${variable}=${text}`)) continue;
     const message = `unknown variable; did you mean "${PREFIX}${meant}"?`;
     state.issues.push({
       source: 'environment',

@@ -7,7 +7,7 @@ import { AgentError } from '../errors.ts';
 import { isSystemError } from '../state/files.ts';
 import { monotonicMs } from './clock.ts';
 import { asPending, claimToUndo, isUndoing, pendingVersion, readPending } from './pending.ts';
-import type { PendingSnapshot } from './pending.ts';
+import type { PendingSnapshot, Undone } from './pending.ts';
 import { finishUndoing, putBack } from './undo.ts';
 import type { UndoParts } from './undo.ts';
 
@@ -22,13 +22,13 @@ export type GuardEnd = 'decided' | 'undone';
 
 /**
  * `onReady` is called once, when the change is known and the wait begins. From then on a file that is damaged keeps nobody from undoing: what
- * was read counts. `tell` hears of each attempt to undo that did not succeed; it ends with one that does.
+ * was read counts. `tell` hears what was undone, and of each attempt to that did not succeed.
  */
 export async function guard(
   parts: UndoParts,
   id: string,
   onReady: () => void,
-  tell: (trouble: string) => void = () => undefined,
+  tell: (text: string) => void = () => undefined,
 ): Promise<GuardEnd> {
   const { run } = parts.directories;
   let version: string | undefined;
@@ -55,7 +55,7 @@ export async function guard(
 async function undo(
   parts: UndoParts,
   change: PendingSnapshot,
-  tell: (trouble: string) => void,
+  tell: (text: string) => void,
 ): Promise<GuardEnd> {
   const { run } = parts.directories;
   let isMine = false;
@@ -66,7 +66,8 @@ async function undo(
       if (!isMine) return isPutBack ? 'undone' : 'decided';
       // Somebody else has finished it, and may have changed something since.
       if (!isUndoing(run)) return 'undone';
-      await finishUndoing(parts, 'deadline', change);
+      const undone = await finishUndoing(parts, 'deadline', change);
+      tell(undone === undefined ? OPEN : describe(undone));
       return 'undone';
     } catch (error) {
       tell(`a change that nobody confirmed, tried again in ${waitMs} ms: ${explain(error)}`);
@@ -77,10 +78,17 @@ async function undo(
   }
 }
 
+const OPEN =
+  'a change that nobody confirmed is not undone: opened in an emergency, NOTHING IS ENFORCED';
+
+function describe({ origin }: Undone): string {
+  return `UNDONE: nobody confirmed the last change (${origin}) in time; the rules before it are in force again`;
+}
+
 async function tryPutBack(
   parts: UndoParts,
   change: PendingSnapshot,
-  tell: (trouble: string) => void,
+  tell: (text: string) => void,
 ): Promise<boolean> {
   try {
     await putBack(parts, change);

@@ -47,7 +47,11 @@ export interface JudgeParts {
 
 export function openJudge({ store, node, oracle: config, interfaces, reach }: JudgeParts): Judge {
   const scene = sceneOf(store, { config, node, live: { node, interfaces } });
-  const judge = async (packet: Packet, more: Partial<Flow>): Promise<Denial | undefined> => {
+  const judge = async (
+    packet: Packet,
+    zone: string | undefined,
+    more: Partial<Flow>,
+  ): Promise<Denial | undefined> => {
     const world = { ...narrow(scene, packet), node, interfaces, config };
     const from = findEnd(world, packet.saddr);
     const to = findEnd(world, packet.daddr);
@@ -56,21 +60,21 @@ export function openJudge({ store, node, oracle: config, interfaces, reach }: Ju
       ? 'lo'
       : from.kind === 'host'
         ? undefined
-        : await reach(packet.saddr);
+        : (zone ?? (await reach(packet.saddr)));
     const outInterface = isInside
       ? 'lo'
       : to.kind === 'host'
         ? undefined
-        : await reach(packet.daddr);
+        : (zone ?? (await reach(packet.daddr)));
     const flow = evaluateFlow(world, { from, to, packet, inInterface, outInterface, ...more });
     const last = flow.stages.at(-1);
     if (flow.verdict === 'allow' || last === undefined) return undefined;
     return { by: printDecisive(scene, { ...last, node }) };
   };
   return {
-    denialOf: ({ sent, arrived }) =>
-      judge(arrived, isTranslated(sent, arrived) ? { before: { packet: sent } } : {}),
-    denialOfReply: ({ arrived }) => judge(reversed(arrived), { state: 'established' }),
+    denialOf: ({ sent, arrived, zone }) =>
+      judge(arrived, zone, isTranslated(sent, arrived) ? { before: { packet: sent } } : {}),
+    denialOfReply: ({ arrived, zone }) => judge(reversed(arrived), zone, { state: 'established' }),
   };
 }
 

@@ -54,8 +54,13 @@ export function toConnection(text: string): Connection | undefined {
   const [sport, dport] = [Number(clientPort), Number(serverPort)];
   if (rest.length > 0 || saddr === undefined || daddr === undefined) return undefined;
   if (saddr.family !== daddr.family || !isPort(sport) || !isPort(dport)) return undefined;
-  return tcpConnection(saddr, sport, daddr, dport);
+  const connection = tcpConnection(saddr, sport, daddr, dport);
+  const zone = ZONE.exec(client)?.[1];
+  return zone === undefined ? connection : { ...connection, zone };
 }
+
+/** Of a link-local address, `fe80::1%eth0`. */
+const ZONE = /%(.+)$/;
 
 /** The first packet of a TCP connection that nothing translates. */
 export function tcpConnection(
@@ -71,29 +76,11 @@ export function tcpConnection(
 
 /** Without the zone of a link-local one; ::ffff:192.0.2.1 is what it stands for. */
 function toPlainAddress(text: string): Address | undefined {
-  return toAddress(text.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, ''));
+  return toAddress(text.replace(ZONE, '').replace(/^::ffff:(?=\d+\.)/i, ''));
 }
 
 function isPort(value: number): boolean {
   return Number.isInteger(value) && value > 0 && value <= 0xffff;
 }
 
-/** Lowest port that an sshd of this network namespace listens on; `undefined` = none that /proc shows. */
-export function findSshPort(read: (path: string) => string): number | undefined {
-  const ports = ['/proc/self/net/tcp', '/proc/self/net/tcp6'].flatMap((path) =>
-    listening(read(path)),
-  );
-  return ports.includes(SSH_PORT) ? SSH_PORT : undefined;
-}
-
-const SSH_PORT = 22;
-
-/** TCP_LISTEN, from include/net/tcp_states.h (v6.12). */
-const LISTEN = '0A';
-
-function listening(table: string): number[] {
-  return table.split('\n').flatMap((line) => {
-    const [, local = '', , state] = line.trim().split(/\s+/);
-    return state === LISTEN ? [Number.parseInt(local.split(':')[1] ?? '', 16)] : [];
-  });
-}
+export const SSH_PORT = 22;

@@ -25,6 +25,8 @@ export interface Connection {
   readonly sent: Packet;
   /** As it arrived: its destination may have been replaced. */
   readonly arrived: Packet;
+  /** Interface that a link-local end is on, where that was said. */
+  readonly zone?: string;
 }
 
 const TIMEOUT_MS = 60_000;

@@ -1,7 +1,11 @@
 /** Host endpoints that a person believes to govern this host, and that do not. Comes in: resources and the node; goes out: sentences. */
+import type { ResolvedHostEndpoint } from '../../compiler/calc/resolved.ts';
 import { findUntrackedOnWildcards } from '../../compiler/lint/host-endpoints.ts';
 import { LintWorld } from '../../compiler/lint/world.ts';
 import type { Resource } from '../../compiler/model/cluster.ts';
+import { printAddress } from '../../compiler/model/ip.ts';
+import type { HostPlacement } from '../../compiler/nft/host-endpoints.ts';
+import type { HostNetwork } from '../endpoints/placement.ts';
 import { objectKey } from '../watch/source.ts';
 import type { Agent } from './agent.ts';
 
@@ -30,6 +34,29 @@ export function hostWarnings(
   );
   const world = new LintWorld(near.map(([key, resource]) => ({ key, resource })));
   return findUntrackedOnWildcards(world).map(({ key, message }) => `${objectKey(key)}: ${message}`);
+}
+
+interface Placed {
+  readonly resolved: Pick<ResolvedHostEndpoint, 'endpoint'>;
+  readonly placement: HostPlacement;
+}
+
+/** Of this node's host endpoints as placed. An interface may come later; or its name may be misspelled. */
+export function placementWarnings(
+  hosts: readonly Placed[],
+  { links }: Pick<HostNetwork, 'links'>,
+): readonly string[] {
+  return hosts.flatMap(({ resolved: { endpoint }, placement: { interfaces, isDefault } }) => {
+    if (isDefault || interfaces.some((ifname) => links.has(ifname))) return [];
+    const { name, interfaceName, expectedIPs } = endpoint;
+    const why =
+      interfaces.length > 0
+        ? `there is no interface ${interfaces.join(', ')}`
+        : interfaceName === undefined
+          ? `no interface that it may have has one of its expectedIPs (${expectedIPs.map(printAddress).join(', ')})`
+          : `another HostEndpoint has ${interfaceName}`;
+    return [`HostEndpoint ${name} governs nothing now: ${why}`];
+  });
 }
 
 /** Each once. */

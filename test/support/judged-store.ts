@@ -1,7 +1,7 @@
-/** A store with one host endpoint on every interface of a node and one policy `gnp/p` for it. */
+/** A store with one host endpoint of a node, on every interface or one, and one policy `gnp/p` for it. */
 import { Store } from '../../agent/store/store.ts';
 
-export function hostEndpointStore(node: string, policySpec: object): Store {
+export function hostEndpointStore(node: string, policySpec: object, interfaceName = '*'): Store {
   const store = new Store({ workloadSourceSpoofing: 'Disabled' });
   const apiVersion = 'projectcalico.org/v3';
   const objects = [
@@ -9,7 +9,7 @@ export function hostEndpointStore(node: string, policySpec: object): Store {
       apiVersion,
       kind: 'HostEndpoint',
       metadata: { name: 'host' },
-      spec: { node, interfaceName: '*' },
+      spec: { node, interfaceName },
     },
     { apiVersion, kind: 'GlobalNetworkPolicy', metadata: { name: 'p' }, spec: policySpec },
   ];

@@ -1,5 +1,5 @@
 /** `picket run` while others meddle with its table: repaired, and logged with who did it. Its own table only. */
-import { Bench, policy, until, WEB } from '../../support/cli.ts';
+import { Bench, picket, policy, until, WEB } from '../../support/cli.ts';
 import { kernelTest } from '../../support/needs.ts';
 
 const CAPS = ['netns', 'addon', 'nft'] as const;
@@ -51,6 +51,11 @@ kernelTest('run: repairs its table, and logs the process that changed it', CAPS,
       t.is(sorted(await bench.nft('-s', 'list', 'ruleset')), sorted(good), name);
       t.is(await bench.generation(), generation + 2, `${name}: one repair for one change`);
     }
+    const seen = agent.log().length;
+    await picket(['cleanup', '--netns', bench.netns.path]);
+    const line = await agent.logged(/was changed by someone else, repairing/, seen);
+    t.regex(String(line['by']), /^picket \(pid \d+\)$/, 'by its own name');
+    await agent.logged(/^applied/, seen);
     t.log(`from the start of nft to the repair: ${repairedMs.join(', ')} ms`);
     t.is((await agent.stop()).exitCode, 0);
   }),

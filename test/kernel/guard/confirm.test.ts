@@ -1,5 +1,6 @@
 /** `picket apply --confirm`: what nobody confirms is undone, to exactly the rules before, whoever is killed meanwhile. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -7,7 +8,8 @@ import { monotonicMs } from '../../../agent/guard/clock.ts';
 import { readUndone } from '../../../agent/guard/pending.ts';
 import { readLastGood } from '../../../agent/state/last-good.ts';
 import { readEnforcedOrigin } from '../../../agent/state/origin.ts';
-import { until } from '../../support/cli.ts';
+import { picket, until } from '../../support/cli.ts';
+import { receiveDatagrams } from '../../support/datagrams.ts';
 import { GuardedHost, hostPolicy } from '../../support/guarded-host.ts';
 import { kernelTest } from '../../support/needs.ts';
 import { projectPath } from '../../support/tools.ts';
@@ -114,6 +116,81 @@ kernelTest('undone at once when asked', CAPS, (t) =>
   }),
 );
 
+kernelTest(
+  'a key that is misspelled since keeps nobody from confirming, or from the status',
+  CAPS,
+  (t) =>
+    GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+      t.is((await host.apply(...LONG)).exitCode, 0);
+      const config = join(host.bench.manifests, '../picket.yaml');
+      writeFileSync(config, 'denyActoin: Reject\n');
+      const status = await host.run('status', '--config', config);
+      t.is(status.exitCode, 1);
+      t.regex(status.stdout, /^\*\*\* NOT CONFIRMED: /);
+      t.regex(status.stdout, /rules: {2}those of the last change \(apply by .*\), not confirmed/);
+      const confirmed = await host.run('confirm', '--config', config);
+      t.is(confirmed.exitCode, 0, confirmed.stderr);
+      for (const { stderr } of [status, confirmed]) {
+        t.regex(
+          stderr,
+          /^warning: .*picket\.yaml:1: denyActoin: unknown key; did you mean "denyAction"/,
+        );
+      }
+      t.is(host.pending(), undefined);
+    }),
+);
+
+kernelTest('whoever may not is told so, in one line', [...CAPS, 'root'], (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    t.is((await host.apply(...LONG)).exitCode, 0);
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+    const where = ['--netns', host.bench.netns.path];
+    await chmod(join(host.bench.manifests, '..'), 0o755);
+    const refused = await picket(['confirm', ...where], nobody, host.env);
+    t.is(refused.exitCode, 1);
+    t.regex(refused.stderr, /^picket: EACCES: permission denied, .*; run as root$/);
+    t.not(host.pending(), undefined);
+  }),
+);
+
+kernelTest("a change that is undone is told in the system's log", [...CAPS, 'root', 'cc'], (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    const folder = join(host.bench.manifests, '..');
+    const log = await receiveDatagrams(join(folder, 'dev-log'));
+    try {
+      const { env, bench } = host;
+      const applied = await picket(
+        ['apply', ...bench.options(), ...SHORT],
+        ['unshare', '--mount', 'sh', '-ec', OWN_DEV_LOG, folder],
+        env,
+      );
+      t.is(applied.exitCode, 0, applied.stderr);
+      await until('the log hears of it', () => log.received.length > 0);
+      t.regex(
+        log.received[0]?.text ?? '',
+        /^<27>picket\[\d+\]: UNDONE: nobody confirmed the last change \(apply by uid 0 on .*\) in time; the rules before it are in force again$/,
+      );
+      t.is(await bench.table(), undefined);
+      await until('the guard has ended', () => host.guards().length === 0);
+      t.is(log.received.length, 1);
+    } finally {
+      await log.close();
+    }
+  }),
+);
+
+/** The machine's own log is left alone: /dev with nothing but what Node.js wants and /dev/log, a link as systemd makes it. $0 is the folder. */
+const OWN_DEV_LOG = `
+mkdir "$0/dev"
+mount --rbind /dev "$0/dev"
+mount -t tmpfs tmpfs /dev
+for name in null urandom random; do
+  : > /dev/$name
+  mount --bind "$0/dev/$name" /dev/$name
+done
+ln -s "$0/dev-log" /dev/log
+exec "$@"`;
+
 kernelTest('while a change waits no other is made', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
     t.is((await host.apply(...LONG)).exitCode, 0);
@@ -133,7 +210,7 @@ kernelTest('what changes nothing need not be confirmed', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
     t.is((await host.apply()).exitCode, 0);
     const again = await host.apply(...LONG);
-    t.regex(again.stdout, /^unchanged/);
+    t.regex(again.stdout, /^unchanged.*\nnothing waits for picket confirm$/);
     t.is(host.pending(), undefined);
     await until('the guard has ended', () => host.guards().length === 0);
   }),

@@ -11,6 +11,9 @@ const CAPS = ['netns', 'nft', 'addon'] as const;
 
 const SSH = '203.0.113.9 50000 203.0.113.1 80';
 
+/** Nothing is applied, so that the kernel tracks nothing. */
+const NONE = '';
+
 /** A host with a peer behind eth0, and a TCP connection each of IPv4 and IPv6 from it to port 80 that stands. */
 async function withPeer(
   policyBefore: string,
@@ -21,8 +24,10 @@ async function withPeer(
     await GuardedHost.with({ 'host.yaml': policyBefore }, async (host) => {
       const { netns } = host.bench;
       await connect(netns, peer);
-      const applied = await host.apply();
-      if (applied.exitCode !== 0) throw new Error(applied.stderr);
+      if (policyBefore !== NONE) {
+        const applied = await host.apply();
+        if (applied.exitCode !== 0) throw new Error(applied.stderr);
+      }
       const server = netns.start(process.execPath, ['-e', SERVER]);
       const client = peer.start(process.execPath, ['-e', CLIENT]);
       try {
@@ -114,6 +119,31 @@ kernelTest('what is applied already changes nothing and denies nobody', CAPS, (t
   withPeer(hostPolicy('80'), async (_host, apply) => {
     const said = await apply('--dry-run');
     t.regex(said.stdout, /^nothing would change\n0 of [2-9]\d* tracked connections/);
+  }),
+);
+
+kernelTest('connections that nobody tracks yet are judged too', CAPS, (t) =>
+  withPeer(NONE, async (host, apply) => {
+    host.bench.write('host.yaml', hostPolicy('443', '10.0.0.0/8'));
+    const { stdout } = await apply('--dry-run');
+    t.regex(stdout, /\n0 of 0 tracked connections would be denied if they were new\n/);
+    const [, list = ''] =
+      /\n2 of 2 TCP connections that are not tracked yet would be denied .*may be CUT:\n(.*)$/s.exec(
+        stdout,
+      ) ?? [];
+    t.deepEqual(
+      list
+        .split('\n')
+        .map((line) => line.replace(/: by end of tier default.*/, ''))
+        .toSorted(),
+      [
+        '  tcp 203.0.113.9:50000 -> 203.0.113.1:80',
+        '  tcp [2001:db8::9]:50000 -> [2001:db8::1]:80',
+      ],
+      stdout,
+    );
+    const json = JSON.parse((await apply('--dry-run', '-o', 'json')).stdout) as object;
+    t.like(json, { connections: 0, denied: [], untracked: { connections: 2, judged: 2 } });
   }),
 );
 

@@ -41,6 +41,17 @@ for (const { name, args, env } of [
   );
 }
 
+kernelTest('undone where nothing was opened and nothing is kept: told as it is', CAPS, (t) =>
+  GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    const undone = await host.run('panic-open', '--undo');
+    t.is(undone.exitCode, 1);
+    t.regex(
+      undone.stderr,
+      /it was not opened by panic-open, and nothing is enforced: .*picket apply/,
+    );
+  }),
+);
+
 kernelTest('undone, the last good state is enforced at once', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
     t.is((await host.apply()).exitCode, 0);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { printAlarms } from '../../../../agent/cli/standing.ts';
+import { printAlarms, printOrigin } from '../../../../agent/cli/standing.ts';
 
 const NOTHING = {
   panicOpen: undefined,
@@ -26,4 +26,14 @@ for (const { name, in: leftMs, out } of [
 
 test('where nothing is wrong nothing is said', (t) => {
   t.deepEqual(printAlarms(NOTHING), []);
+});
+
+test('while a change waits, the rules in force are its own', (t) => {
+  const enforced = { source: 'apply', sinceMs: 0, stateMs: undefined, text: 'before' } as const;
+  const pending = { origin: 'me', leftMs: 1 };
+  t.is(
+    printOrigin({ ...NOTHING, enforced, pending }, 1),
+    'those of the last change (me), not confirmed',
+  );
+  t.regex(printOrigin({ ...NOTHING, enforced }, 1), /^from apply \(before\)/);
 });

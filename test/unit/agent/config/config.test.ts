@@ -171,6 +171,13 @@ const ENVIRONMENT: readonly { in: Record<string, string>; out: readonly string[]
     },
     out: [],
   },
+  {
+    // Like one of those, and none.
+    in: { PICKET_FAILSAFE_INBOUND_HOST_PORT: 'tcp:22' },
+    out: [
+      'environment: PICKET_FAILSAFE_INBOUND_HOST_PORT: unknown variable; did you mean "PICKET_FAILSAFE_INBOUND_HOST_PORTS"?',
+    ],
+  },
   { in: { PATH: '/bin', PICKETT: '1' }, out: [] },
   // Somebody else's.
   { in: { PICKET_ROOT: '/srv', PICKET_BIN: 'bin/picket', PICKET_TEST_ADDON: 'x' }, out: [] },

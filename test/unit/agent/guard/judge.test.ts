@@ -62,6 +62,24 @@ for (const { name, in: text, out } of [
   });
 }
 
+test('a link-local client is where its zone says, not where a route to it leads', async (t) => {
+  const connection = toConnection('fe80::9%eth1 5000 fe80::1%eth1 2222');
+  if (connection === undefined) return t.fail();
+  const parts = {
+    node: 'n1',
+    oracle: DEFAULT_ORACLE_CONFIG,
+    interfaces: [...INTERFACES, { name: 'eth1', addresses: [LINK_LOCAL], isWorkload: false }],
+    reach,
+  };
+  const [on0, on1] = ['eth0', 'eth1'].map((ifname) =>
+    openJudge({ ...parts, store: hostEndpointStore('n1', WEB, ifname) }),
+  );
+  t.is(await on0?.denialOf(connection), undefined);
+  t.regex((await on1?.denialOf(connection))?.by ?? '', /end of tier default/);
+});
+
+const LINK_LOCAL = { family: 6, value: 0xfe80n * 2n ** 112n + 1n } as const;
+
 for (const { name, in: url, out } of [
   { name: 'a failsafe port', in: 'https://192.0.2.9:6443', out: 0 },
   { name: 'another port', in: 'https://192.0.2.9:8443', out: 1 },

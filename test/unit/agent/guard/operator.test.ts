@@ -1,5 +1,5 @@
 import test from 'ava';
-import { findSshPort, toConnection } from '../../../../agent/guard/operator.ts';
+import { toConnection } from '../../../../agent/guard/operator.ts';
 import { printConnection } from '../../../../agent/guard/denied.ts';
 
 for (const { name, in: text, out } of [
@@ -31,18 +31,11 @@ for (const { name, in: text, out } of [
   });
 }
 
-const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue';
-
-for (const { name, in: lines, out } of [
-  { name: 'nobody listens', in: [HEAD], out: undefined },
-  { name: 'sshd', in: [HEAD, '   0: 00000000:0016 00000000:0000 0A 00000000:00000000'], out: 22 },
-  { name: 'a client of another', in: ['   0: 0100007F:0016 0100007F:9C40 01 0:0'], out: undefined },
-  { name: 'another service', in: ['   0: 00000000:0050 00000000:0000 0A 0:0'], out: undefined },
-  { name: 'no table', in: [''], out: undefined },
+for (const { name, in: text, out } of [
+  { name: 'link-local', in: 'fe80::2%eth0 50000 fe80::1%eth0 22', out: 'eth0' },
+  { name: 'of everywhere', in: '2001:db8::9 50000 2001:db8::1 22', out: undefined },
 ]) {
-  test(`whether sshd listens: ${name}`, (t) =>
-    t.is(
-      findSshPort(() => lines.join('\n')),
-      out,
-    ));
+  test(`SSH_CONNECTION: the interface of an address that is ${name}`, (t) => {
+    t.is(toConnection(text)?.zone, out);
+  });
 }
