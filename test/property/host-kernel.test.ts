@@ -8,27 +8,24 @@ import { NetlinkDataplane } from '../../agent/dataplane/netlink-dataplane.ts';
 import type { BaseConfig } from '../../compiler/nft/base.ts';
 import { DEFAULT_HOST_CONFIG } from '../../compiler/nft/host-config.ts';
 import { explainFlow } from '../../compiler/oracle/explain.ts';
-import { evaluateFlow, isTakenUntracked } from '../../compiler/oracle/flow.ts';
 import type { FlowDecision } from '../../compiler/oracle/flow.ts';
-import type { OracleConfig, World } from '../../compiler/oracle/world.ts';
+import type { OracleConfig } from '../../compiler/oracle/world.ts';
 import { testAddon } from '../support/addon.ts';
 import { arbitraryHostResources } from '../support/arbitrary.ts';
 import { translate } from '../support/dnat.ts';
 import { Fabric } from '../support/fabric.ts';
+import { decide, decideReply, describeFlow } from '../support/host-answers.ts';
+import type { Answer } from '../support/host-answers.ts';
 import {
   HOST_FABRIC,
   ORACLE_INTERFACES,
   arbitraryHostFlows,
-  oracleFlow,
   probeOf,
-  replyTo,
   translationsOf,
-  untranslated,
 } from '../support/host-flows.ts';
-import type { HostFlow } from '../support/host-flows.ts';
 import { kernelTest } from '../support/needs.ts';
 import { cidr, world } from '../support/world.ts';
-import { WorldTable, describePacket } from '../support/world-table.ts';
+import { WorldTable } from '../support/world-table.ts';
 
 const RUNS = Number(process.env['KERNEL_RUNS'] ?? 40);
 const NEEDS = ['root', 'netns', 'cc', 'addon', 'nft'] as const;
@@ -130,37 +127,8 @@ async function compare(
     for (const stage of decision.stages) note(seen, stage);
     if ((decision.verdict === 'allow') === arrived[index]) continue;
     const how = arrived[index] === true ? 'arrived' : 'did not arrive';
-    throw new Error(`${explainFlow(decision)}\nbut it ${how}: ${describe(flow)}`);
+    throw new Error(`${explainFlow(decision)}\nbut it ${how}: ${describeFlow(flow)}`);
   }
-}
-
-interface Answer {
-  readonly flow: HostFlow;
-  readonly decision: FlowDecision;
-  /** Where and how it comes out. */
-  readonly arriving: HostFlow;
-}
-
-/** What an untracked rule allows is not translated. */
-function decide(judged: World, flow: HostFlow): Answer {
-  const asked = oracleFlow(judged, flow);
-  const decision = evaluateFlow(judged, asked);
-  if (flow.before === undefined || !isTakenUntracked(asked, decision)) {
-    return { flow, decision, arriving: flow };
-  }
-  const arriving = untranslated(flow);
-  return { flow, decision: evaluateFlow(judged, oracleFlow(judged, arriving)), arriving };
-}
-
-/** What comes back: part of a connection where one was let begin. */
-function decideReply(judged: World, { flow, decision }: Answer): Answer[] {
-  const reply = replyTo(flow);
-  if (reply === undefined) return [];
-  const isTracked =
-    decision.verdict === 'allow' && !isTakenUntracked(oracleFlow(judged, flow), decision);
-  const state = isTracked ? 'established' : 'new';
-  const answered = evaluateFlow(judged, { ...oracleFlow(judged, reply), state });
-  return [{ flow: reply, decision: answered, arriving: reply }];
 }
 
 function note(
@@ -169,11 +137,4 @@ function note(
 ): void {
   const key = `${stage} ${decision.decisive.kind === 'rule' ? 'rule' : decision.decisive.reason}`;
   seen.set(key, (seen.get(key) ?? 0) + 1);
-}
-
-function describe({ packet, before, arrivesBy, from, to }: HostFlow): string {
-  const via =
-    before === undefined ? '' : ` via ${describePacket(before.packet)} to ${before.uplink}`;
-  const places = `${from.kind} to ${to.kind === 'outside' ? to.interface : to.kind}`;
-  return `${describePacket(packet)}${via}, ${places}, arrives by ${arrivesBy}`;
 }

@@ -109,12 +109,13 @@ export class Bench {
     this.#dataplane = new NetlinkDataplane(testAddon(), netns.path);
   }
 
-  /** Runs `use` and cleans up. The directory starts with `files`. */
+  /** Runs `use` and cleans up. The directory starts with `files`; `netns` is its to close. */
   static async with(
     files: Readonly<Record<string, string>>,
     use: (bench: Bench) => Promise<void>,
+    netns?: Netns,
   ): Promise<void> {
-    const bench = new Bench(await openNetns());
+    const bench = new Bench(netns ?? (await openNetns()));
     try {
       for (const [name, text] of Object.entries(files)) bench.write(name, text);
       await use(bench);

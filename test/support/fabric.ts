@@ -140,16 +140,7 @@ export class Fabric {
   async addWorkloads(specs: readonly WorkloadSpec[]): Promise<void> {
     const wires = specs.map((spec) => ({ spec, wire: this.#newWire(spec.name) }));
     await this.#plug(wires.map(({ spec, wire }) => ({ ifname: spec.ifname, wire })));
-    const lines = wires.flatMap(({ spec, wire }) =>
-      spec.addresses.flatMap((address) => {
-        const canonical = printAddress(requireAddress(address));
-        this.#owners.set(canonical, spec.name);
-        return [
-          `neigh add ${canonical} lladdr ${colons(wire.source)} dev ${spec.ifname} nud permanent`,
-          `route add ${canonical} dev ${spec.ifname}`,
-        ];
-      }),
-    );
+    const lines = wires.flatMap(({ spec, wire }) => this.#workloadLines(spec, wire));
     await runIp(this.router, lines);
   }
 
@@ -164,12 +155,46 @@ export class Fabric {
   }
 
   /** An interface is gone, then there again under its name, as when a driver restarts. Its addresses are gone. */
-  async replugHostInterface(spec: HostInterfaceSpec): Promise<void> {
-    const wire = this.#wires.get(spec.name);
-    if (wire === undefined) throw new Error(`no host interface named ${spec.name}`);
-    await runIp(this.router, [`link del ${spec.ifname}`]);
-    await this.#plug([{ ifname: spec.ifname, wire }]);
+  async replugHostInterface(
+    spec: HostInterfaceSpec,
+    whileGone?: () => Promise<void>,
+  ): Promise<void> {
+    const wire = await this.#replug(spec, whileGone);
     await runIp(this.router, this.#networkLines(spec, wire));
+  }
+
+  /** The same for a workload's, as when its network is made anew. */
+  async replugWorkload(spec: WorkloadSpec, whileGone?: () => Promise<void>): Promise<void> {
+    const wire = await this.#replug(spec, whileGone);
+    await runIp(this.router, this.#workloadLines(spec, wire));
+  }
+
+  /** Addresses and routes as they should be, after anything that took some of them away. */
+  async restoreHostInterface(spec: HostInterfaceSpec): Promise<void> {
+    await runIp(this.router, this.#networkLines(spec, this.#wire(spec.name)));
+  }
+
+  async #replug(
+    { name, ifname }: WorkloadSpec | HostInterfaceSpec,
+    whileGone: () => Promise<void> = async () => {},
+  ): Promise<Wire> {
+    const wire = this.#wire(name);
+    await runIp(this.router, [`link del ${ifname}`]);
+    await whileGone();
+    await this.#plug([{ ifname, wire }]);
+    return wire;
+  }
+
+  /** Neighbours and routes of a workload, as lines for `ip -batch`. */
+  #workloadLines({ name, ifname, addresses }: WorkloadSpec, wire: Wire): string[] {
+    return addresses.flatMap((address) => {
+      const canonical = printAddress(requireAddress(address));
+      this.#owners.set(canonical, name);
+      return [
+        `neigh add ${canonical} lladdr ${colons(wire.source)} dev ${ifname} nud permanent`,
+        `route add ${canonical} dev ${ifname}`,
+      ];
+    });
   }
 
   /** Addresses, neighbours and routes of a host interface, as lines for `ip -batch`. */
@@ -177,7 +202,7 @@ export class Fabric {
     const own = addresses.map((text) => printAddress(requireAddress(text)));
     for (const address of own) this.#owners.set(address, 'router');
     return [
-      ...own.map((address) => `addr add ${address} dev ${ifname}`),
+      ...own.map((address) => `addr replace ${address} dev ${ifname}`),
       ...Object.values(GATEWAYS).map(
         (gateway) =>
           `neigh replace ${gateway} lladdr ${colons(wire.source)} dev ${ifname} nud permanent`,
@@ -185,7 +210,7 @@ export class Fabric {
       ...nets.map((text) => {
         const cidr = requireCidr(text);
         this.#networks.push({ cidr, name });
-        return `route add ${text} via ${GATEWAYS[cidr.family]} dev ${ifname} onlink`;
+        return `route replace ${text} via ${GATEWAYS[cidr.family]} dev ${ifname} onlink`;
       }),
     ];
   }
@@ -266,6 +291,12 @@ export class Fabric {
     );
   }
 
+  #wire(name: string): Wire {
+    const wire = this.#wires.get(name);
+    if (wire === undefined) throw new Error(`no workload named ${name}`);
+    return wire;
+  }
+
   #newWire(name: string): Wire {
     if (this.#wires.has(name)) throw new Error(`two workloads named ${name}`);
     const port = FIRST_WIRE_PORT + this.#wires.size;
@@ -327,8 +358,7 @@ export class Fabric {
     if (probe.from === 'router') {
       return { port: ORIGIN_PORTS[probe.packet.family], bytes: buildIp(probe.packet, dress) };
     }
-    const wire = this.#wires.get(probe.from);
-    if (wire === undefined) throw new Error(`no workload named ${probe.from}`);
+    const wire = this.#wire(probe.from);
     return { port: wire.port, bytes: buildFrame(probe.packet, wire, dress) };
   }
 }

@@ -6,6 +6,7 @@ import { asPending, readPending } from '../../agent/guard/pending.ts';
 import type { PendingSnapshot } from '../../agent/guard/pending.ts';
 import { Bench, NODE, picket, until } from './cli.ts';
 import type { Ended } from './cli.ts';
+import type { Netns } from './netns.ts';
 
 /** Every interface of NODE is governed; TCP to `ports` is let in, of everybody or from `nets` only, and what IPv6 needs to work. */
 export function hostPolicy(ports: string, nets?: string): string {
@@ -43,15 +44,17 @@ export class GuardedHost {
   static with(
     files: Readonly<Record<string, string>>,
     use: (host: GuardedHost) => Promise<void>,
+    netns?: Netns,
   ): Promise<void> {
-    return Bench.with(files, async (bench) => {
+    const guarded = async (bench: Bench): Promise<void> => {
       const host = new GuardedHost(bench);
       try {
         await use(host);
       } finally {
         host.killGuards();
       }
-    });
+    };
+    return Bench.with(files, guarded, netns);
   }
 
   get env(): Record<string, string> {
