@@ -27,6 +27,7 @@ export function cleanupCommand(): Command {
     .addOption(configOption())
     .addOption(netnsOption())
     .addOption(outputOption())
+    .addHelpText('after', '\nExit codes: 0 removed, or there was nothing; 1 not removed; 2 usage.')
     .action(async (options: ConfiguredOptions) => {
       process.exitCode = await cleanup(options);
     });

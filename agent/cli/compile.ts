@@ -50,6 +50,14 @@ export function compileCommand(): Command {
       'only this workload, or host endpoint by its name (ir and nft)',
     )
     .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 printed; 1 nothing could be read; 2 usage; 4 printed, with something invalid in it that is governed fail closed.
+
+Example:
+  picket compile --manifests policies --node n1 --emit ir --endpoint shop/web`,
+    )
     .action(async (options: CompileOptions) => {
       process.exitCode = await compile(options);
     });

@@ -3,7 +3,7 @@ export const EXIT = {
   good: 0,
   failed: 1,
   usage: 2,
-  /** explain: the packet is denied; test: an expectation does not hold. */
+  /** explain: the packet is denied; test: an expectation does not hold; diff: something differs; apply: it would deny the caller's own ssh. */
   denied: 3,
   /** Applied, but something was left out: see the messages. */
   degraded: 4,

@@ -18,8 +18,8 @@ export function getCommand(): Command {
     .summary('list what is realised here: endpoints, policies or sets')
     .description(
       'Asks the running agent what is in force on this node:\n' +
-        '  endpoints: interfaces and addresses, tiers and policies in the order in which they judge, profiles\n' +
-        '  policies:  rules with the packets and bytes that each has matched, and the endpoints that they govern\n' +
+        '  endpoints: interfaces, addresses, and policies in order of judgement\n' +
+        '  policies:  rules, what each has matched, and the endpoints that they govern\n' +
         '  sets:      members of the address sets, and the policies that refer to them',
     )
     .addArgument(

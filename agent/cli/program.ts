@@ -2,7 +2,8 @@
  * The command tree: every command with its options and help. The command line runs it; the man page and the completion are made
  * from it. Refuses to know: what ends a command, and how that is told.
  */
-import { Command } from 'commander';
+import { Command, Help } from 'commander';
+import type { Option } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { applyCommand } from './apply.ts';
 import { bootCommand } from './boot.ts';
@@ -49,7 +50,8 @@ Start here:
   picket config  --print-default                       what can be configured?
   picket panic-open                                    emergency: open everything at once
 
-Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (test), 4 applied but degraded.`,
+Exit codes: 0 good, 1 failed, 2 usage, 3 the answer is no (explain, test, diff, apply: their --help says what that is),
+            4 applied but degraded.`,
     );
   for (const command of [
     applyCommand(),
@@ -75,7 +77,24 @@ Exit codes: 0 good, 1 failed, 2 usage, 3 denied (explain) or not as expected (te
   }
   root.addCommand(guardCommand(), { hidden: true });
   for (const command of [root, ...root.commands]) {
-    command.exitOverride().showHelpAfterError('(add --help for what can be said)');
+    command
+      .exitOverride()
+      .showHelpAfterError('(add --help for what can be said)')
+      .configureHelp({
+        commandDescription: (each) => unwrapped(each.description()),
+        optionDescription: describeOption,
+      });
   }
   return root;
+}
+
+/** As one paragraph, to be wrapped at the width of the terminal; indented lines stay lines. */
+function unwrapped(text: string): string {
+  return text.replaceAll(/\n(?! )/g, ' ');
+}
+
+/** That a flag is off unless given goes without saying. */
+function describeOption(option: Option): string {
+  if (option.defaultValue === false) return option.description;
+  return new Help().optionDescription(option);
 }

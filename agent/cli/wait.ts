@@ -1,6 +1,6 @@
 /** `picket wait`: returns when a policy is in force in the kernel; for scripts and init containers. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config/keys.ts';
 import { askAgent, ControlError } from '../control/client.ts';
 import { WAIT_PATH } from '../control/routes.ts';
@@ -34,7 +34,11 @@ export function waitCommand(): Command {
       'NS/NAME or NAME of a policy of any kind, or an id like np/NS/NAME',
     )
     .option('--pod <ns/name>', 'and it must govern this pod, which must run on this node')
-    .option('-t, --timeout <time>', 'give up after: 500ms, 30s, 5m', readTime, 30_000)
+    .addOption(
+      new Option('-t, --timeout <time>', 'give up after: 500ms, 30s, 5m')
+        .argParser(readTime)
+        .default(30_000, '30s'),
+    )
     .addOption(configOption())
     .addOption(netnsOption())
     .addOption(outputOption())

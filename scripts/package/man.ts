@@ -61,10 +61,17 @@ function commandLines(command: Command): string[] {
 function optionLines(option: Option): string[] {
   const extra = [
     option.argChoices === undefined ? [] : `choices: ${option.argChoices.join(', ')}`,
-    option.defaultValue === undefined ? [] : `default: ${String(option.defaultValue)}`,
+    hasDefault(option)
+      ? `default: ${option.defaultValueDescription ?? String(option.defaultValue)}`
+      : [],
   ].flat();
   const more = extra.length === 0 ? '' : ` (${extra.join('; ')})`;
   return entry(escape(option.flags), escape(option.description + more));
+}
+
+/** That a flag is off unless given goes without saying. */
+function hasDefault({ defaultValue }: Option): boolean {
+  return defaultValue !== undefined && defaultValue !== false;
 }
 
 function keyLines(name: (typeof CONFIG_NAMES)[number]): string[] {
