@@ -46,19 +46,39 @@ function connectionOf(path: string, config: unknown): Connection {
   const user = newUsers(entries).find(({ name }) => name === context.user) ?? { name: '' };
   if (context.user !== undefined && user.name === '')
     throw unusable(path, `there is no user ${shown(context.user)}`);
+  refuseUnknown(path, entryOf(users, user.name, 'user'));
+  const checkedCluster = checkCluster(path, absolute(cluster, ['caFile'], path));
+  const checkedUser = checkUser(path, absolute(user, ['certFile', 'keyFile'], path));
+  const extensions = entryOf(config['clusters'], cluster.name, 'cluster')['extensions'];
   return {
     source: path,
-    cluster: checkCluster(path, absolute(cluster, ['caFile'], path)),
-    user: checkUser(path, absolute(user, ['certFile', 'keyFile'], path)),
+    cluster: checkedCluster,
+    user: withExec(path, checkedUser, checkedCluster, extensions),
   };
 }
 
-/** `tokenFile` of kubectl is unknown to the library, which has the same as an auth provider. */
+/** What the file says of the one with this name, also what the library leaves out. */
+function entryOf(list: unknown, name: string, field: 'cluster' | 'user'): JsonObject {
+  const entries: readonly unknown[] = Array.isArray(list) ? list : [];
+  const entry = entries.find((each) => isJsonObject(each) && each['name'] === name);
+  const content = isJsonObject(entry) ? entry[field] : undefined;
+  return isJsonObject(content) ? content : {};
+}
+
+/** Fields without which we would be somebody else than the file says. */
+const UNSUPPORTED = ['as-uid', 'as-groups', 'as-user-extra'] as const;
+
+function refuseUnknown(path: string, user: JsonObject): void {
+  const found = UNSUPPORTED.find((field) => user[field] !== undefined && user[field] !== null);
+  if (found !== undefined) throw unusable(path, `${found} is not supported: only "as" is`);
+}
+
+/** `tokenFile` of kubectl is unknown to the library, which has the same as an auth provider. It counts more than `token`. */
 function withTokenFile(path: string): (entry: unknown) => unknown {
   return (entry) => {
     const user = isJsonObject(entry) ? entry['user'] : undefined;
     if (!isJsonObject(entry) || !isJsonObject(user)) return entry;
-    const { tokenFile, ...rest } = user;
+    const { tokenFile, token: _, ...rest } = user;
     if (typeof tokenFile !== 'string' || tokenFile === '') return entry;
     return {
       ...entry,
@@ -95,20 +115,47 @@ function checkUser(path: string, user: User): User {
       `auth-provider ${shown(name)} is not supported: use an exec plugin (users[].user.exec) instead`,
     );
   }
-  const exec: unknown = user.exec;
-  return isJsonObject(exec) ? { ...user, exec: prepareExec(path, exec) } : user;
+  return user;
 }
 
 /** The library starts the plugin, but leaves these parts of the protocol (KEP-541) to us. */
-function prepareExec(path: string, exec: JsonObject): JsonObject {
+function withExec(path: string, user: User, cluster: Cluster, extensions: unknown): User {
+  const exec: unknown = user.exec;
+  if (!isJsonObject(exec)) return user;
   const { command, env, apiVersion } = exec;
   if (typeof command !== 'string' || command === '') throw unusable(path, 'exec has no command');
-  const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } };
+  if (exec['interactiveMode'] === 'Always') {
+    throw unusable(
+      path,
+      `exec ${shown(command)} wants somebody to talk to (interactiveMode: Always)`,
+    );
+  }
+  const about =
+    exec['provideClusterInfo'] === true ? { cluster: execCluster(cluster, extensions) } : {};
+  const info = { apiVersion, kind: 'ExecCredential', spec: { interactive: false, ...about } };
   const given: readonly unknown[] = Array.isArray(env) ? env : [];
-  return {
+  const prepared = {
     ...exec,
     command: command.includes('/') ? beside(path, command) : command,
     env: [...given, { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) }],
+  };
+  return { ...user, exec: prepared };
+}
+
+const EXEC_EXTENSION = 'client.authentication.k8s.io/exec';
+
+/** Cluster of client.authentication.k8s.io/v1, client-go pkg/apis/clientauthentication/v1/types.go (v0.34). */
+function execCluster(cluster: Cluster, extensions: unknown): JsonObject {
+  const { server, tlsServerName, skipTLSVerify, caData, caFile, proxyUrl } = cluster;
+  const list: readonly unknown[] = Array.isArray(extensions) ? extensions : [];
+  const found = list.filter(isJsonObject).find(({ name }) => name === EXEC_EXTENSION);
+  return {
+    server,
+    'tls-server-name': tlsServerName,
+    'insecure-skip-tls-verify': skipTLSVerify || undefined,
+    'certificate-authority-data': caData ?? (caFile && readFileSync(caFile).toString('base64')),
+    'proxy-url': proxyUrl,
+    config: found?.['extension'],
   };
 }
 

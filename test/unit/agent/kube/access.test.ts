@@ -33,6 +33,14 @@ const USERS: readonly {
     out: 'admin',
   },
   {
+    name: 'a token file, which counts more than a token',
+    user: (server) => {
+      server.write('token', TOKEN);
+      return { tokenFile: 'token', token: 'outdated' };
+    },
+    out: 'admin',
+  },
+  {
     name: 'a client certificate in the file',
     user: () => {
       const { cert, key } = AUTHORITY.issueClient('system:node:n1');
@@ -113,6 +121,45 @@ test.serial('a kubeconfig is read again when the server refuses its token', asyn
       server.put(pod('b'));
       await mirror.until('the pod', () => mirror.objects.has('/Pod/shop/b'));
       t.is(server.requests.at(-1)?.user, 'picket');
+    });
+  });
+});
+
+test.serial('a plugin that wants to know is told of the cluster', async (t) => {
+  await withServer(async (server) => {
+    const said = server.write('said', '');
+    const credential = { kind: 'ExecCredential', status: { token: TOKEN } };
+    const path = server.write(
+      'plugin',
+      `#!/bin/sh\nprintf %s "$KUBERNETES_EXEC_INFO" > ${said}\necho '${JSON.stringify(credential)}'\n`,
+    );
+    chmodSync(path, 0o755);
+    server.write('ca.crt', server.authority.cert);
+    const apiVersion = 'client.authentication.k8s.io/v1';
+    const exec = { apiVersion, command: path, provideClusterInfo: true, interactiveMode: 'Never' };
+    const extension = { audience: 'picket' };
+    const kubeconfig = server.kubeconfig(
+      { exec },
+      {
+        'certificate-authority-data': undefined,
+        'certificate-authority': 'ca.crt',
+        'tls-server-name': 'localhost',
+        extensions: [{ name: 'client.authentication.k8s.io/exec', extension }],
+      },
+    );
+    await Mirror.with(kubeconfig, (mirror) => mirror.synced());
+    t.deepEqual(JSON.parse(readFileSync(said, 'utf8')), {
+      apiVersion,
+      kind: 'ExecCredential',
+      spec: {
+        interactive: false,
+        cluster: {
+          server: server.url,
+          'tls-server-name': 'localhost',
+          'certificate-authority-data': base64(server.authority.cert),
+          config: extension,
+        },
+      },
     });
   });
 });
@@ -208,6 +255,16 @@ const REFUSED: readonly { readonly name: string; readonly in: object; readonly o
     name: 'an auth provider',
     in: { users: [{ name: 'u', user: { 'auth-provider': { name: 'oidc', config: {} } } }] },
     out: /auth-provider "oidc" is not supported: use an exec plugin/,
+  },
+  {
+    name: 'a plugin that asks questions',
+    in: { users: [{ name: 'u', user: { exec: { command: 'p', interactiveMode: 'Always' } } }] },
+    out: /exec "p" wants somebody to talk to \(interactiveMode: Always\)/,
+  },
+  {
+    name: 'groups of somebody else',
+    in: { users: [{ name: 'u', user: { token: 't', as: 'x', 'as-groups': ['g'] } }] },
+    out: /as-groups is not supported: only "as" is/,
   },
   {
     name: 'a plugin without command',
