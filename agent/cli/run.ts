@@ -70,7 +70,7 @@ is in the directory.
 
 Examples:
   picket run --manifests /etc/picket/policies --node "$(hostname)" -o json
-  picket run --kubeconfig /etc/kubernetes/kubelet.conf --node "$(hostname)"
+  picket run --kubeconfig /etc/kubernetes/picket.conf --node "$(hostname)"
   picket run --in-cluster --node "$NODE_NAME"`,
     )
     .action(async (options: FollowOptions) => {
@@ -216,8 +216,11 @@ function reloadEvents({ state }: Agent, { log, supervised }: Service): ReloadEve
 
 function logEvents({ events, engine }: Agent, log: Log, output: OutputFormat): void {
   let wasInSync = false;
-  events.on('taken', ({ issues, findings }) => {
+  const troubled = new Set<string>();
+  events.on('taken', ({ source, batch, issues, findings }) => {
     logIssues([...issues.map(fromFileIssue), ...findings.map(fromFinding)], log, output);
+    if (batch.issues.length > 0) troubled.add(source);
+    else if (troubled.delete(source)) log.info({ source }, 'nothing is wrong with it any more');
   });
   events.on('applied', ({ report }) => {
     const counts = {

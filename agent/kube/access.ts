@@ -15,7 +15,7 @@ import type { Connection } from './kubeconfig.ts';
 /** A plugin that takes longer is not waited for. */
 const EXEC_MS = 30_000;
 
-/** Between probes of a quiet TCP connection. */
+/** Silence of a TCP connection before it is probed; ten probes, a second apart (libuv), without an answer end it: after 40 s in all. */
 const KEEP_ALIVE_MS = 30_000;
 
 export interface AccessOptions extends RequestOptions {

@@ -88,11 +88,17 @@ export class Fleet {
     const { timing, limits } = this.#parts;
     const backOff = new BackOff(limits, timing);
     while (!signal.aborted) {
+      const startedMs = timing.now();
       const error = await this.#look(signal);
       if (signal.aborted) return;
       if (error === undefined) backOff.reset();
-      if (error === undefined || isWorthTelling(error, backOff.failures, !this.#hasLooked))
-        this.#note(error);
+      // A server that is started again refuses at once. One that was waited for in vain is worth a word.
+      const hasWaited = timing.now() - startedMs >= limits.answerMs;
+      const isNews =
+        error === undefined ||
+        hasWaited ||
+        isWorthTelling(error, backOff.failures, !this.#hasLooked);
+      if (isNews) this.#note(error, startedMs);
       const pauseMs = limits.discoveryMs * (0.75 + timing.random() / 2);
       await timing.sleep(
         error === undefined && this.#unknown.length === 0
@@ -138,10 +144,9 @@ export class Fleet {
     }
   }
 
-  #note(error: ApiError | undefined): void {
+  #note(error: ApiError | undefined, startedMs: number): void {
     const before = this.#problem;
-    const sinceMs = before?.sinceMs ?? this.#parts.timing.now();
-    this.#problem = error && { error, sinceMs };
+    this.#problem = error && { error, sinceMs: before?.sinceMs ?? startedMs };
     if (before?.error.message !== error?.message) this.#parts.outbox.touch();
   }
 

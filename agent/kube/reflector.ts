@@ -43,6 +43,9 @@ const MAX_SILENT = 3;
 /** Streaming lists in a row that begin and do not end: then pages are asked for, for good. */
 const MAX_UNFINISHED = 2;
 
+/** How much larger or smaller pages get when they have to. */
+const PAGE_FACTOR = 4;
+
 /** After a time between these the server ends a watch. */
 const WATCH_SECONDS = [300, 600] as const;
 
@@ -150,10 +153,21 @@ export class Reflector {
     const seen = new Set<string>();
     let token: string | undefined;
     for (;;) {
-      const page = await this.#page({ limit: String(this.#pageSize), continue: token }, signal);
+      const page = await this.#nextPage(token, signal);
       for (const item of page.items) await this.#take('ADDED', item, seen);
       token = page.token;
       if (token === undefined) return this.#finishList(seen, page.version);
+    }
+  }
+
+  /** A token that expires means that this list takes longer than the server remembers: the next one has fewer, larger pages. */
+  async #nextPage(token: string | undefined, signal: AbortSignal): Promise<Page> {
+    try {
+      return await this.#page({ limit: String(this.#pageSize), continue: token }, signal);
+    } catch (error) {
+      const isExpired = error instanceof ApiError && error.code === 'ERR_WATCH_GONE';
+      if (isExpired && token !== undefined) this.#pageSize *= PAGE_FACTOR;
+      throw error;
     }
   }
 
@@ -166,7 +180,7 @@ export class Reflector {
       return readPage(await readText(body, bodyLimits));
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error;
-      this.#pageSize = Math.max(1, Math.floor(this.#pageSize / 4));
+      this.#pageSize = Math.max(1, Math.floor(this.#pageSize / PAGE_FACTOR));
       throw brokenAnswer(`a page of the list is too large: ${error.message}`, error);
     }
   }

@@ -14,7 +14,7 @@ export interface Timing {
 export interface KubeLimits {
   /** Until the head of an answer. */
   readonly answerMs: number;
-  /** Without a byte in a watch; the server sends bookmarks about once a minute. */
+  /** Without a byte in a watch; the server sends bookmarks about once a minute. A host that is gone is found sooner (access.ts). */
   readonly idleMs: number;
   /** Between looks at which resources are served. */
   readonly discoveryMs: number;
@@ -34,7 +34,7 @@ export interface KubeLimits {
 
 export const KUBE_LIMITS: KubeLimits = {
   answerMs: 30_000,
-  idleMs: 150_000,
+  idleMs: 100_000,
   discoveryMs: 30_000,
   backOffMs: [200, 30_000],
   healthyMs: 10_000,

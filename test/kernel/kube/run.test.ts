@@ -175,6 +175,8 @@ async function judge(t: ExecutionContext, cluster: Cluster): Promise<void> {
     await cluster.lose();
     await cluster.put(...CLUSTER, onlyFrom('web'));
     await node.untilReaches('web');
+    const { source } = await agent.logged(/^nothing is wrong with it any more/);
+    t.is(source, 'kubernetes');
     await cluster.remove(onlyFrom('web'));
     await node.untilReaches('web,other');
     t.is((await agent.stop()).exitCode, 0);

@@ -255,3 +255,21 @@ test.serial('without discovery nothing is complete: policies could be missing', 
     });
   });
 });
+
+test.serial(
+  'a server that takes requests and never answers is told of the first time',
+  async (t) => {
+    await withServer(async (server) => {
+      server.put(pod('a'));
+      const follow = async (mirror: Mirror): Promise<void> => {
+        await mirror.synced();
+        server.faults.add({ verb: 'discovery' }, { kind: 'hang' });
+        const isTold = (): boolean => [...mirror.allIssues].some((text) => /no answer/.test(text));
+        await mirror.until('an issue', isTold);
+        await mirror.until('no issue', () => mirror.issues.length === 0);
+        t.true(mirror.objects.has('/Pod/shop/a'));
+      };
+      await Mirror.with(server.kubeconfig(), follow, { limits: { answerMs: 400 } });
+    });
+  },
+);
