@@ -53,7 +53,7 @@ export function compileCommand(): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 printed; 1 nothing could be read; 2 usage; 4 printed, with something invalid in it that is governed fail closed.
+Exit codes: 0 printed; 1 no such endpoint; 2 usage; 4 printed, but something is invalid or cannot be read: see the messages.
 
 Example:
   picket compile --manifests policies --node n1 --emit ir --endpoint shop/web`,
