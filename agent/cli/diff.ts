@@ -2,15 +2,11 @@
  * `picket diff`: the kernel against what it should have, or other manifests against what runs: who would reach whom otherwise. Changes nothing.
  */
 import { Command, Option } from 'commander';
-import type { Resource } from '../../compiler/model/cluster.ts';
 import type { Config } from '../config/keys.ts';
 import { DESIRED_PATH } from '../control/routes.ts';
-import { compareWorlds } from '../diff/compare.ts';
-import type { Comparison } from '../diff/compare.ts';
-import { CompiledWorld } from '../diff/compiled-world.ts';
+import { compareAll } from '../diff/compare-all.ts';
+import type { Keyed } from '../diff/compare-all.ts';
 import { groupChanges } from '../diff/groups.ts';
-import { compareHosts } from '../diff/host-compare.ts';
-import { oracleJudge } from '../diff/oracle-judge.ts';
 import { printComparison } from '../diff/print.ts';
 import {
   desiredListable,
@@ -126,8 +122,6 @@ async function wanted(config: Config): Promise<readonly TableObject[]> {
   return rows.slice(0, -1) as TableObject[];
 }
 
-type Keyed = readonly (readonly [string, Resource])[];
-
 async function diffWorlds(options: DiffOptions): Promise<number> {
   const config = loadSettings(options, ['manifests']);
   const { engine, issues, objects } = await loadManifests(config);
@@ -145,28 +139,13 @@ async function diffWorlds(options: DiffOptions): Promise<number> {
       node: undefined,
       live: { node: running.node, interfaces: running.interfaces },
     });
-  const comparison = compareAll(before, after, scene);
+  const scenes = { before: scene(before), after: scene(after) };
+  const comparison = compareAll({ before, after }, scenes);
   const groups = groupChanges(comparison.changes);
   const { changes: _, all: __, ...rest } = comparison;
   if (options.output === 'json') printJson({ ...rest, groups, issues });
   else for (const line of printComparison(comparison, groups)) printLine(line);
   return groups.length === 0 ? EXIT.good : EXIT.denied;
-}
-
-/** Workloads, then hosts. */
-function compareAll(before: Keyed, after: Keyed, sceneOfWorld: (of: Keyed) => Scene): Comparison {
-  const compiled = { before: new CompiledWorld(before), after: new CompiledWorld(after) };
-  const scenes = { before: sceneOfWorld(before), after: sceneOfWorld(after) };
-  const judge = oracleJudge(scenes.before, scenes.after);
-  const workloads = compareWorlds(compiled.before, compiled.after, judge);
-  const hosts = compareHosts(compiled, scenes, workloads.all);
-  return {
-    ...workloads,
-    changes: [...workloads.changes, ...hosts.changes],
-    pairs: workloads.pairs + hosts.pairs,
-    compared: workloads.compared + hosts.compared,
-    isComplete: workloads.isComplete && hosts.isComplete,
-  };
 }
 
 /** Keys of the running agent begin with their source. */
@@ -175,8 +154,11 @@ function added(before: Keyed, own: Keyed): Keyed {
   return [...before.filter(([key]) => !replaced.has(objectKey(key))), ...own];
 }
 
+function hasPods(all: Keyed): boolean {
+  return all.some(([, { kind }]) => kind === 'WorkloadEndpoint');
+}
+
 function warnOfNobody(before: Keyed, after: Keyed, { add, output }: DiffOptions): void {
-  const hasPods = (all: Keyed): boolean => all.some(([, { kind }]) => kind === 'WorkloadEndpoint');
   if (add || output === 'json' || !hasPods(before) || hasPods(after)) return;
   process.stderr.write(
     'warning: the manifests have no pods at all: --add compares what they would do to those that run\n',

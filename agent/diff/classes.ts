@@ -6,6 +6,7 @@ import type { ResolvedEndpoint } from '../../compiler/calc/resolved.ts';
 import { isSame } from '../../compiler/calc/same.ts';
 import { toAddress } from '../../compiler/model/ip.ts';
 import type { Address, Family } from '../../compiler/model/ip.ts';
+import type { HostAddress } from '../explain/interfaces.ts';
 import type { AddressRange, CompiledWorld } from './compiled-world.ts';
 
 /** The same object, as each world has it. */
@@ -39,7 +40,12 @@ const OUTSIDE = ['203.0.113.77', '198.51.100.77', '2001:db8:77::77', '2001:db8:7
 /** Addresses outside that are looked at. */
 const MAX_OUTSIDE = 20_000;
 
-export function classesOf(before: CompiledWorld, after: CompiledWorld): Classes {
+/** `hosts`: addresses that nodes have in either world. */
+export function classesOf(
+  before: CompiledWorld,
+  after: CompiledWorld,
+  hosts: readonly HostAddress[],
+): Classes {
   const both: Workload[] = [];
   const moved: string[] = [];
   for (const [id, endpoint] of before.endpoints) {
@@ -51,7 +57,7 @@ export function classesOf(before: CompiledWorld, after: CompiledWorld): Classes 
   }
   const workloads = workloadClasses(before, after, both);
   return {
-    all: [...workloads, ...outsideClasses(before, after)],
+    all: [...workloads, ...outsideClasses(before, after, hosts)],
     onlyBefore: without(before, after),
     onlyAfter: without(after, before),
     moved,
@@ -103,7 +109,11 @@ function programsOf(before: CompiledWorld, after: CompiledWorld, workload: Workl
   );
 }
 
-function outsideClasses(before: CompiledWorld, after: CompiledWorld): EndClass[] {
+function outsideClasses(
+  before: CompiledWorld,
+  after: CompiledWorld,
+  hosts: readonly HostAddress[],
+): EndClass[] {
   const owned = new Set(
     [before, after].flatMap(({ endpoints }) =>
       [...endpoints.values()].flatMap(({ addresses }) => addresses.map(keyOf)),
@@ -111,11 +121,22 @@ function outsideClasses(before: CompiledWorld, after: CompiledWorld): EndClass[]
   );
   const see = new Sight(before, after);
   const classes = new Map<string, EndClass>();
-  for (const address of candidates(see.ranges())) {
-    if (owned.has(keyOf(address))) continue;
+  const nodesWith = Map.groupBy(hosts, ({ address }) => keyOf(address));
+  const nodesOf = (address: Address): string =>
+    (nodesWith.get(keyOf(address)) ?? []).map(({ node }) => node).join();
+  const found = candidates(see.ranges()).filter((address) => !owned.has(keyOf(address)));
+  // An address of a node is outside for the others alone: it stands for a class that has nobody else, with one of another node beside it.
+  const [ofNobody, ofNodes] = [
+    found.filter((each) => !nodesWith.has(keyOf(each))),
+    found.filter((each) => nodesWith.has(keyOf(each))),
+  ];
+  for (const address of [...ofNobody, ...ofNodes]) {
     const key = see.signatureOf(address);
     const [first, second] = classes.get(key)?.addresses ?? [];
-    if (second !== undefined || first?.[address.family]?.value === address.value) continue;
+    const known = first?.[address.family];
+    if (second !== undefined || known?.value === address.value) continue;
+    if (known !== undefined && nodesWith.has(keyOf(known)) && nodesOf(known) === nodesOf(address))
+      continue;
     const own = byFamily([address]);
     const addresses = first === undefined ? [own] : [first, own];
     classes.set(key, { kind: 'outside', members: [], addresses });

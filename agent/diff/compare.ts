@@ -2,13 +2,16 @@
  * Which ends reach each other otherwise in another world. Comes in: two worlds, compiled, and a judge. Goes out: pairs of classes with the
  * packets whose verdict changes, each confirmed by the judge; the compiled programs only find them quickly.
  */
-import type { Family } from '../../compiler/model/ip.ts';
+import { printAddress } from '../../compiler/model/ip.ts';
+import type { Address, Family } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
+import type { HostAddress } from '../explain/interfaces.ts';
 import { classesOf } from './classes.ts';
-import type { Classes, EndClass } from './classes.ts';
+import type { Classes, EndClass, Workload } from './classes.ts';
 import type { CompiledWorld } from './compiled-world.ts';
 import type { Program } from './program.ts';
 import { headersFor } from './probes.ts';
+import type { PortsOfEnds } from './probes.ts';
 
 /** `undefined` = the judge sees no change in this packet. */
 export type Judge = (packet: Packet, nodes: readonly string[]) => Confirmed | undefined;
@@ -59,13 +62,15 @@ const MAX_CHANGES = 2_000;
 /** Packets that the judge is asked about until it confirms one. */
 const MAX_ASKED = 20;
 
+/** `hosts`: addresses that nodes have in either world. */
 export function compareWorlds(
   before: CompiledWorld,
   after: CompiledWorld,
   judge: Judge,
+  hosts: readonly HostAddress[],
 ): Comparison {
-  const found = classesOf(before, after);
-  const comparing = new Comparing(before, after, judge);
+  const found = classesOf(before, after, hosts);
+  const comparing = new Comparing(before, after, judge, hosts);
   const classes = found.all.map((end) => ({ end, views: comparing.viewsOf(end) }));
   for (const from of classes) for (const to of classes) comparing.look(from, to);
   const { changes, compared, isComplete } = comparing;
@@ -95,11 +100,19 @@ class Comparing {
   readonly #before: CompiledWorld;
   readonly #after: CompiledWorld;
   readonly #judge: Judge;
+  /** `node address`. */
+  readonly #hosts: ReadonlySet<string>;
 
-  constructor(before: CompiledWorld, after: CompiledWorld, judge: Judge) {
+  constructor(
+    before: CompiledWorld,
+    after: CompiledWorld,
+    judge: Judge,
+    hosts: readonly HostAddress[],
+  ) {
     this.#before = before;
     this.#after = after;
     this.#judge = judge;
+    this.#hosts = new Set(hosts.map(({ node, address }) => `${node} ${printAddress(address)}`));
   }
 
   viewsOf({ members: [first] }: EndClass): Views | undefined {
@@ -123,8 +136,8 @@ class Comparing {
     if (from.views === undefined && to.views === undefined) return;
     // A class of one has no second member to talk to.
     const isSelf = from === to;
-    const [source] = from.end.addresses;
-    const destination = to.end.addresses[isSelf ? 1 : 0];
+    const source = this.#addressesOf(from.end, to.end);
+    const destination = isSelf ? to.end.addresses[1] : this.#addressesOf(to.end, from.end);
     if (source === undefined || destination === undefined) return;
     for (const family of [4, 6] as const) {
       const [saddr, daddr] = [source[family], destination[family]];
@@ -142,14 +155,40 @@ class Comparing {
     }
   }
 
+  /** Of an end outside one that the nodes of the other do not have themselves. */
+  #addressesOf(end: EndClass, other: EndClass): EndClass['addresses'][number] | undefined {
+    const nodes = this.#nodesOf([other.members[0]]);
+    const isOutside = (each: EndClass['addresses'][number]): boolean =>
+      Object.values(each).every((address) =>
+        nodes.every((node) => !this.#hosts.has(`${node} ${printAddress(address)}`)),
+      );
+    if (end.kind === 'workload') return end.addresses[0];
+    return end.addresses.find(isOutside) ?? end.addresses[0];
+  }
+
+  /** In either world. */
+  #nodesOf(members: readonly (Workload | undefined)[]): readonly string[] {
+    const nodes = members.flatMap((member) =>
+      [this.#before, this.#after].flatMap(({ workloads }) => {
+        const node = member && workloads.get(member.id)?.node;
+        return node === undefined || node === '' ? [] : [node];
+      }),
+    );
+    return [...new Set(nodes)];
+  }
+
   #compare(
     ends: Pick<Change, 'from' | 'to'>,
     views: readonly View[],
     addresses: Pick<Packet, 'family' | 'saddr' | 'daddr'>,
   ): void {
     const programs = views.flatMap(({ before, after }) => [before, after]);
-    const { daddr, family } = addresses;
-    const ports = [...this.#before.portsOf(daddr), ...this.#after.portsOf(daddr)];
+    const { saddr, daddr, family } = addresses;
+    const portsOf = (end: Address): PortsOfEnds['source'] => [
+      ...this.#before.portsOf(end),
+      ...this.#after.portsOf(end),
+    ];
+    const ports = { source: portsOf(saddr), destination: portsOf(daddr) };
     const { headers, isComplete } = headersFor(programs, family, ports);
     this.isComplete &&= isComplete;
     const found = { opened: [] as Packet[], closed: [] as Packet[] };
@@ -164,15 +203,9 @@ class Comparing {
 
   #confirm(ends: Pick<Change, 'from' | 'to'>, packets: readonly Packet[]): void {
     const { from, to } = ends;
-    const members = [from.members[0], to.members[from === to ? 1 : 0]];
-    const nodes = members.flatMap((member) =>
-      [this.#before, this.#after].flatMap(({ workloads }) => {
-        const node = member && workloads.get(member.id)?.node;
-        return node === undefined || node === '' ? [] : [node];
-      }),
-    );
+    const nodes = this.#nodesOf([from.members[0], to.members[from === to ? 1 : 0]]);
     for (const example of packets.slice(0, MAX_ASKED)) {
-      const confirmed = this.#judge(example, [...new Set(nodes)]);
+      const confirmed = this.#judge(example, nodes);
       if (confirmed === undefined) continue;
       this.changes.push({ ...ends, ...confirmed, example, packets });
       return;

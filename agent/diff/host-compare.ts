@@ -145,12 +145,17 @@ class HostComparing implements HostComparison {
     const judged = [...stages.before, ...stages.after].flatMap(({ program }) => program ?? []);
     const { before, after } = this.#compiled;
     const failsafes = node.before.config.failsafes;
-    const safe = [...failsafes.ingress, ...failsafes.egress];
-    const ports = [
-      ...before.portsOf(daddr),
-      ...after.portsOf(daddr),
-      ...safe.map(({ protocol, port }) => [protocol, port] as const),
-    ];
+    const safe = [...failsafes.ingress, ...failsafes.egress].map(
+      ({ protocol, port }) => [protocol, port] as const,
+    );
+    // Untracked policy leaves answers from these ports alone.
+    const isUntracked = [...stages.before, ...stages.after].some(
+      ({ stage, program }) => program !== undefined && stage.startsWith('untracked'),
+    );
+    const ports = {
+      source: [...before.portsOf(saddr), ...after.portsOf(saddr), ...(isUntracked ? safe : [])],
+      destination: [...before.portsOf(daddr), ...after.portsOf(daddr), ...safe],
+    };
     const programs = [...judged, ...inside.before, ...inside.after];
     const { headers, isComplete } = headersFor(programs, family, ports);
     this.isComplete &&= isComplete;

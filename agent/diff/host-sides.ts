@@ -2,6 +2,7 @@
  * Where packets cross a node: by interfaces that the same host endpoints govern in both worlds, at the host itself, or at its workloads. Comes
  * in: two scenes and the classes of ends; goes out: sides of each node, with the ends that can be there. Refuses to know verdicts.
  */
+import { printAddress } from '../../compiler/model/ip.ts';
 import type { Address } from '../../compiler/model/ip.ts';
 import { compareUtf8 } from '../../compiler/model/text-order.ts';
 import { anyHostEndpoint, namedHostEndpoint } from '../../compiler/oracle/host-endpoint.ts';
@@ -9,7 +10,7 @@ import { linkNamed } from '../../compiler/oracle/stage.ts';
 import type { Link } from '../../compiler/oracle/stage.ts';
 import type { HostInterface, World } from '../../compiler/oracle/world.ts';
 import { onlyNode, worldOf } from '../explain/ends.ts';
-import { interfacesOf, possibleInterfaces } from '../explain/interfaces.ts';
+import { hostAddresses, interfacesOf, possibleInterfaces } from '../explain/interfaces.ts';
 import type { Scene } from '../explain/scene.ts';
 import { Sight, byFamily } from './classes.ts';
 import type { EndClass } from './classes.ts';
@@ -74,9 +75,17 @@ export function sidesOf(
   const before = { ...worldOf(scenes.before, node), interfaces };
   const after = { ...worldOf(scenes.after, node), interfaces };
   const see = new Sight(compiled.before, compiled.after, 'hosts');
+  const own = new Set(
+    hostAddresses(either).flatMap((each) =>
+      each.node === node ? [printAddress(each.address)] : [],
+    ),
+  );
+  const isOwn = (end: EndClass['addresses'][number]): boolean =>
+    Object.values(end).some((address) => own.has(printAddress(address)));
   const remote = merged(
     classes.flatMap((end) => livingAt(end, compiled, (at) => at !== node)),
     see,
+    isOwn,
   );
   const local = classes
     .filter(({ kind }) => kind === 'workload')
@@ -142,14 +151,20 @@ function livingAt(
 }
 
 /** What a host endpoint cannot tell apart is one: here nobody asks what the workloads themselves allow. */
-function merged(ends: readonly EndClass[], see: Sight): readonly EndClass[] {
+function merged(
+  ends: readonly EndClass[],
+  see: Sight,
+  isOwn: (end: EndClass['addresses'][number]) => boolean,
+): readonly EndClass[] {
   const found = new Map<string, EndClass>();
   for (const end of ends) {
     const own = end.members[0]?.before.addresses ?? Object.values(end.addresses[0] ?? {});
     const key = [end.kind, ...own.map((address) => see.signatureOf(address))].join(' ');
     const known = found.get(key);
     const members = [...(known?.members ?? []), ...end.members];
-    const addresses = [...(known?.addresses ?? []), ...end.addresses].slice(0, 2);
+    // The node's own, which are not outside for it, stand for nobody here.
+    const all = [...(known?.addresses ?? []), ...end.addresses];
+    const addresses = all.toSorted((a, b) => Number(isOwn(a)) - Number(isOwn(b))).slice(0, 2);
     found.set(key, { kind: end.kind, members, addresses });
   }
   return [...found.values()];

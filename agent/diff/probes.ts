@@ -28,20 +28,26 @@ export interface Headers {
   readonly isComplete: boolean;
 }
 
-/** `ports`: protocol and port of the destination in sets. */
+/** Protocols and ports that sets have of the two addresses. */
+export interface PortsOfEnds {
+  readonly source: readonly (readonly [number, number])[];
+  readonly destination: readonly (readonly [number, number])[];
+}
+
 export function headersFor(
   programs: readonly Program[],
   family: Family,
-  ports: readonly (readonly [number, number])[],
+  { source, destination }: PortsOfEnds,
 ): Headers {
   const edges = (field: FieldName, most: bigint): bigint[] => [
     ...new Set(programs.flatMap((program) => edgesOf(program, field, most))),
   ];
   const protocols = new Set([...USUAL.protocols, ...edges('protocol', 255n)].map(Number));
-  for (const [protocol] of ports) protocols.add(protocol);
+  for (const [protocol] of [...source, ...destination]) protocols.add(protocol);
   const dports = new Set([...USUAL.dports, ...edges('dport', 65_535n)].map(Number));
-  for (const [, port] of ports) dports.add(port);
-  const sports = [...new Set([USUAL.sport, ...edges('sport', 65_535n)].map(Number))];
+  for (const [, port] of destination) dports.add(port);
+  const known = [USUAL.sport, ...edges('sport', 65_535n)].map(Number);
+  const sports = [...new Set([...known, ...source.map(([, port]) => port)])];
   const icmp = [...new Set([ECHO[family], ...edges('icmp', 65_535n)])];
   protocols.add(ICMP_PROTOCOL[family]);
   const headers: Header[] = [];

@@ -33,6 +33,28 @@ export function interfacesOf(scene: Scene, node: string): readonly HostInterface
   return found;
 }
 
+/** An address that a node has itself. */
+export interface HostAddress {
+  readonly node: string;
+  readonly address: Address;
+}
+
+/** Of all nodes, as far as anybody says. */
+export function hostAddresses({ resources, live }: Scene): readonly HostAddress[] {
+  const said = resources.flatMap((each) => {
+    if (each.kind === 'HostEndpoint') return ofNode(each.node, each.expectedIPs);
+    return each.kind === 'Node' ? ofNode(each.name, each.addresses) : [];
+  });
+  return [
+    ...said,
+    ...(live?.interfaces.flatMap(({ addresses }) => ofNode(live.node, addresses)) ?? []),
+  ];
+}
+
+function ofNode(node: string, all: readonly Address[]): HostAddress[] {
+  return all.map((address) => ({ node, address }));
+}
+
 /** The interface that has the address. */
 export function interfaceWith(scene: Scene, node: string, address: Address): string | undefined {
   return interfacesOf(scene, node).find((each) => hasAddress(each.addresses, address))?.name;

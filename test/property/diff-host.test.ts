@@ -10,6 +10,7 @@ import { groupChanges } from '../../agent/diff/groups.ts';
 import { compareHosts } from '../../agent/diff/host-compare.ts';
 import type { HostComparison } from '../../agent/diff/host-compare.ts';
 import { worldOf } from '../../agent/explain/ends.ts';
+import { hostAddresses } from '../../agent/explain/interfaces.ts';
 import { sceneOf } from '../../agent/explain/scene.ts';
 import type { Scene } from '../../agent/explain/scene.ts';
 import type { Resource } from '../../compiler/model/cluster.ts';
@@ -91,7 +92,8 @@ test('every example changes, and no change at a host is missed', (t) => {
     fc.property(pairs, sent, ({ before, after }, packets) => {
       const compiled = { before: compile(before), after: compile(after) };
       const scenes = { before: sceneFrom(before), after: sceneFrom(after) };
-      const { all } = classesOf(compiled.before, compiled.after);
+      const own = [...hostAddresses(scenes.before), ...hostAddresses(scenes.after)];
+      const { all } = classesOf(compiled.before, compiled.after, own);
       const found = compareHosts(compiled, scenes, all);
       seen.examples += assertExamples(scenes, found);
       groupChanges(found.changes);

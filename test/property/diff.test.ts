@@ -4,11 +4,11 @@
  */
 import test from 'ava';
 import * as fc from 'fast-check';
-import { compareWorlds } from '../../agent/diff/compare.ts';
+import { compareAll } from '../../agent/diff/compare-all.ts';
+import type { Keyed } from '../../agent/diff/compare-all.ts';
 import type { Change } from '../../agent/diff/compare.ts';
 import { CompiledWorld } from '../../agent/diff/compiled-world.ts';
 import { groupChanges } from '../../agent/diff/groups.ts';
-import { oracleJudge } from '../../agent/diff/oracle-judge.ts';
 import { judgePacket } from '../../agent/explain/answer.ts';
 import { sceneOf } from '../../agent/explain/scene.ts';
 import type { Scene } from '../../agent/explain/scene.ts';
@@ -27,8 +27,6 @@ const packets = fc.array(fc.oneof(arbitraryPacket(4), arbitraryPacket(6)), {
   minLength: 10,
   maxLength: 20,
 });
-
-type Keyed = readonly (readonly [string, Resource])[];
 
 /** A world and what somebody may do to it: other policies, or another world altogether. */
 const pairs = fc
@@ -59,14 +57,20 @@ test('every example changes, and no change is missed', (t) => {
     fc.property(pairs, packets, ({ before, after }, sent) => {
       const compiled = [new CompiledWorld(before), new CompiledWorld(after)] as const;
       const scenes = [scene(before), scene(after)] as const;
-      const { changes, isComplete } = compareWorlds(...compiled, oracleJudge(...scenes));
-      if (!isComplete) throw new Error('these worlds are small');
-      for (const { example, before: was, after: is, from, to } of changes) {
+      const { changes, isComplete } = compareAll(
+        { before, after },
+        { before: scenes[0], after: scenes[1] },
+      );
+      for (const { example, before: was, after: is, from, to, way } of changes) {
+        // Of host policy, which diff-host.test.ts is about.
+        if (way !== undefined) continue;
         const nodes = nodesOf(compiled, [from.members[0]?.id, to.members[from === to ? 1 : 0]?.id]);
         const verdicts = scenes.map((each) => judgePacket(each, example, nodes).verdict);
         if (verdicts.join() !== [was, is].join()) throw new Error(`not so: ${verdicts.join()}`);
       }
       groupChanges(changes);
+      // Of too many ports at hosts not all are tried, which is said.
+      if (!isComplete) return;
       changed += assertNoneMissed(compiled, scenes, changes, sent);
     }),
     OPTIONS,

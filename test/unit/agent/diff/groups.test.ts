@@ -1,9 +1,7 @@
 /** A change for a thousand pods is told in a few lines. */
 import test from 'ava';
-import { compareWorlds } from '../../../../agent/diff/compare.ts';
-import { CompiledWorld } from '../../../../agent/diff/compiled-world.ts';
+import { compareAll } from '../../../../agent/diff/compare-all.ts';
 import { groupChanges } from '../../../../agent/diff/groups.ts';
-import { oracleJudge } from '../../../../agent/diff/oracle-judge.ts';
 import { printComparison } from '../../../../agent/diff/print.ts';
 import { sceneOf } from '../../../../agent/explain/scene.ts';
 import type { Resource } from '../../../../compiler/model/cluster.ts';
@@ -62,11 +60,7 @@ function compare(
     return sceneOf(store, { config: DEFAULT_ORACLE_CONFIG, node: undefined });
   });
   if (was === undefined || is === undefined) throw new Error('two worlds make two scenes');
-  const comparison = compareWorlds(
-    new CompiledWorld(before),
-    new CompiledWorld(after),
-    oracleJudge(was, is),
-  );
+  const comparison = compareAll({ before, after }, { before: was, after: is });
   return printComparison(comparison, groupChanges(comparison.changes));
 }
 
