@@ -80,6 +80,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Joins what the kernel logs to what is governed; the oracle says what staged policies would have done.
   'agent/flowlog': [
     ...PARSE,
+    'compiler/calc',
     'compiler/nft',
     'compiler/oracle',
     'agent',
