@@ -71,13 +71,19 @@ kernelTest('the chart passes helm lint', ['helm'], async (t) => {
 
 kernelTest('values reach the objects', ['helm'], async (t) => {
   const text = await render(
-    '--set=nodeManifests=/srv/policies',
+    '--set=nodeManifests=/srv/my: policies',
     '--set=events=false',
     '--set=config.denyAction=Reject',
     '--set=image.tag=v9',
+    '--set=image.pullSecrets={registry}',
+    '--set=nodeSelector.pool=edge',
+    '--set=priorityClassName=',
   );
   t.regex(text, /--manifests=\/etc\/picket\/policies/);
-  t.regex(text, /path: \/srv\/policies/);
+  t.regex(text, /path: "\/srv\/my: policies"/);
+  t.regex(text, /imagePullSecrets:\n +- name: registry\n/);
+  t.regex(text, /nodeSelector:\n +kubernetes\.io\/os: linux\n +pool: edge\n/);
+  t.notRegex(text, /priorityClassName/);
   t.regex(text, /denyAction: Reject/);
   t.regex(text, /image: picket:v9/);
   t.notRegex(text, /resources: \[events\]/);
@@ -106,6 +112,7 @@ test('the pod has no more rights than it uses', (t) => {
   });
   t.true(spec['hostNetwork']);
   t.is(spec['priorityClassName'], 'system-node-critical');
+  t.deepEqual(spec['nodeSelector'], { 'kubernetes.io/os': 'linux' });
   t.deepEqual(spec['tolerations'], [{ operator: 'Exists' }]);
   t.is(container.livenessProbe.httpGet.host, '127.0.0.1');
 });
@@ -138,5 +145,5 @@ test('the agent may read each resource that it reads, and write nothing but even
     t.true(may(group, plural, 'list') && may(group, plural, 'watch'), `${group}/${plural}`);
   }
   const writes = rules.filter(({ verbs }) => verbs.some((v) => v !== 'list' && v !== 'watch'));
-  t.deepEqual(writes, [{ apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }]);
+  t.deepEqual(writes, [{ apiGroups: [''], resources: ['events'], verbs: ['create'] }]);
 });
