@@ -56,6 +56,7 @@ export function openFlowLogs(
     endpointAt: (ifname) => endpointAt(agent, ifname),
     hostEndpointAt: (ifname) => hostEndpointAt(agent, ifname),
     workload: (id) => agent?.engine.endpoint(id),
+    ruleChanges: () => agent?.engine.compiler.takeRuleChanges() ?? new Map(),
     scene: () => {
       const store = agent?.engine.store ?? { resources: () => [], locate: () => undefined };
       return sceneOf(store, { config: oracleConfig(config), node: config.node, live: undefined });
@@ -68,9 +69,6 @@ export function openFlowLogs(
     flowLog,
     follow(followed) {
       agent = followed;
-      followed.events.on('applied', () => {
-        flowLog.takeRules(followed.engine.compiler.takeRuleChanges());
-      });
       flowLog.start();
     },
     close: () => flowLog.close(),

@@ -206,7 +206,8 @@ const CONFIG_KEYS = {
   flowLogFlushSeconds: key(
     integer(1, 3_600),
     5,
-    'Packets of the same rule, addresses, protocol and destination port in so many seconds are one record.',
+    'Packets of the same rule, addresses, protocol and destination port in so many seconds are one record. After as long without ' +
+      'any packet to tell of, the next one is told of at once.',
   ),
   flowLogOutputs: key(
     list(word('stdout', 'file', 'journald', 'otlp')),

@@ -53,6 +53,8 @@ export interface FlowLogParts {
   readonly hostEndpointAt: (ifname: string) => ResolvedHostEndpoint | undefined;
   /** A workload of this node, by its id. */
   readonly workload: (id: string) => ResolvedEndpoint | undefined;
+  /** Since the last call: rules that the kernel has or is about to have, and those that it loses (`undefined`). */
+  readonly ruleChanges: () => ReadonlyMap<string, RuleMeaning | undefined>;
   /** Everything that there is now, for what staged policies would do. */
   readonly scene: () => Scene;
   readonly log: Log;
@@ -83,9 +85,11 @@ const RULE_LIMITS = { retentionMs: 3_600_000, maxRetired: 20_000 };
 const RETRY_MS = [1_000, 5_000, 30_000];
 /** Flows of one flush that staged policies are evaluated for, and the time that this may take. */
 const MAX_STAGED = 200;
-const MAX_STAGED_MS = 50;
-/** Records made in one turn of the event loop. */
-const RECORDS_A_TURN = 500;
+const MAX_STAGED_MS = 500;
+/** Records made in one turn of the event loop, and where staged policies are evaluated for each. */
+const RECORDS_A_TURN = { plain: 500, staged: 10 };
+/** From the first packet after a quiet time to its record, so that what belongs together is one record. */
+const GATHER_MS = 200;
 const NOBODY: End = { kind: 'external', namespace: undefined, name: undefined, labels: {} };
 
 export class FlowLog {
@@ -98,6 +102,8 @@ export class FlowLog {
   readonly #interfaces: InterfaceNames;
   readonly #stop = new AbortController();
   #reader: NflogReader | undefined;
+  /** Told of packets while nothing waits to be told. */
+  #onFirst: (() => void) | undefined;
   #counters: NetlinkSocket | undefined;
   /** Keys of staged policies. */
   readonly #stagedKeys = new Set<string>();
@@ -148,14 +154,6 @@ export class FlowLog {
     if (this.#places.size > MAX_PLACES && oldest !== undefined) this.#places.delete(oldest);
   }
 
-  /** Rules that the kernel has from now on, and those that it no longer has (`undefined`). */
-  takeRules(changes: ReadonlyMap<string, RuleMeaning | undefined>): void {
-    for (const [id, meaning] of changes) {
-      if (meaning === undefined) this.#rules.retire(id, this.#parts.now());
-      else this.#rules.put(id, meaning);
-    }
-  }
-
   /** Reads and writes until `close`. */
   start(): void {
     this.#done = this.#run();
@@ -176,9 +174,25 @@ export class FlowLog {
     const { signal } = this.#stop;
     await this.#open();
     while (!signal.aborted) {
-      await delay(this.#parts.flushMs, undefined, { signal }).catch(() => undefined);
+      await this.#somethingToTell();
       if (!signal.aborted) await this.#flush();
+      await this.#pause(this.#parts.flushMs);
     }
+  }
+
+  /** After a quiet time the first packet is told of at once, with what follows closely; rules are saved meanwhile, packets or not. */
+  async #somethingToTell(): Promise<void> {
+    if (this.#window.size > 0) return;
+    const first = new AbortController();
+    this.#onFirst = () => first.abort();
+    await this.#pause(this.#parts.flushMs, first.signal);
+    this.#onFirst = undefined;
+    if (first.signal.aborted) await this.#pause(GATHER_MS);
+  }
+
+  async #pause(ms: number, ...others: readonly AbortSignal[]): Promise<void> {
+    const signal = AbortSignal.any([this.#stop.signal, ...others]);
+    await delay(ms, undefined, { signal }).catch(() => undefined);
   }
 
   /** Tries until the group can be read. */
@@ -196,7 +210,10 @@ export class FlowLog {
           netnsPath: netns,
           group,
           copyRangeBytes: COPY_RANGE_BYTES,
-          onPacket: (view) => this.#window.add(view, this.#parts.now()),
+          onPacket: (view) => {
+            this.#window.add(view, this.#parts.now());
+            this.#onFirst?.();
+          },
         });
         return;
       } catch (error) {
@@ -216,6 +233,7 @@ export class FlowLog {
 
   async #flush(): Promise<void> {
     const nowMs = this.#parts.now();
+    this.#takeRules(nowMs);
     this.#rules.expire(nowMs);
     if (this.#rules.isChanged) await this.#saveRules();
     if (this.#window.size === 0) return;
@@ -225,13 +243,21 @@ export class FlowLog {
     this.#dropped += dropped;
     await this.#interfaces.learn(interfacesOf(flows)).catch(() => undefined);
     const suppressed = this.#suppressedOf(flows, values);
-    const budget = { flows: MAX_STAGED, endMs: nowMs + MAX_STAGED_MS };
-    for (let at = 0; at < flows.length; at += RECORDS_A_TURN) {
-      const records = flows
-        .slice(at, at + RECORDS_A_TURN)
-        .map((flow) => this.#recordOf(flow, suppressed, budget));
-      this.#hand(records);
+    const budget = { flows: MAX_STAGED, endMs: this.#parts.now() + MAX_STAGED_MS };
+    for (let at = 0; at < flows.length;) {
+      const isStaged = this.#stagedKeys.size > 0 && budget.flows > 0;
+      const some = flows.slice(at, at + RECORDS_A_TURN[isStaged ? 'staged' : 'plain']);
+      this.#hand(some.map((flow) => this.#recordOf(flow, suppressed, budget)));
+      at += some.length;
       await delay(0);
+    }
+  }
+
+  /** Asked for, not told: whatever the kernel has is in the compiler before, also where an apply fails half-way. */
+  #takeRules(nowMs: number): void {
+    for (const [id, meaning] of this.#parts.ruleChanges()) {
+      if (meaning === undefined) this.#rules.retire(id, nowMs);
+      else this.#rules.put(id, meaning);
     }
   }
 

@@ -83,8 +83,13 @@ export class FlowBench {
 
   /** Sends a packet of a workload or of `external`; true when it arrives. */
   async send(from: string, packet: PacketSpec): Promise<boolean> {
-    const [arrived = false] = await this.fabric.probe([{ from, packet: packetOf(packet) }]);
+    const [arrived = false] = await this.sendAll(from, [packet]);
     return arrived;
+  }
+
+  /** One right after the other. */
+  sendAll(from: string, packets: readonly PacketSpec[]): Promise<boolean[]> {
+    return this.fabric.probe(packets.map((packet) => ({ from, packet: packetOf(packet) })));
   }
 
   flows(...args: readonly string[]): Promise<Ended> {
