@@ -122,10 +122,10 @@ export class CrashHost {
     args: readonly string[],
     more: { readonly env?: Readonly<Record<string, string>>; readonly until?: string } = {},
   ): Promise<Stepped & Killing> {
-    const { env, steps, wasKilled } = await killing(kill);
+    const { env, ...killed } = await killing(kill);
     const all = { ...this.host.env, ...more.env, ...env };
     const ended = await packagedPicket(args, all, more.until);
-    return { ...ended, env, steps, wasKilled };
+    return { ...ended, ...killed, env };
   }
 
   /** Names of what is below runDirectory. */

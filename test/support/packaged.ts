@@ -82,6 +82,8 @@ export interface Killing {
   /** Those that were counted until now. */
   readonly steps: () => readonly string[];
   readonly wasKilled: () => boolean;
+  /** Whether SIGTERM was not left to the kernel, which ends a process as by SIGKILL, ahead of any step. */
+  readonly hears: () => boolean;
 }
 
 export async function killing({ command, at, signal = 'SIGKILL' }: Kill): Promise<Killing> {
@@ -97,7 +99,8 @@ export async function killing({ command, at, signal = 'SIGKILL' }: Kill): Promis
       PICKET_TEST_KILL_SIGNAL: signal,
       PICKET_TEST_KILL_LOG: log,
     },
-    steps: () => lines().filter((line) => !line.startsWith('killed ')),
+    steps: () => lines().filter((line) => !/^(?:killed|hears) /.test(line)),
     wasKilled: () => lines().includes(`killed ${signal}`),
+    hears: () => lines().includes('hears SIGTERM'),
   };
 }
