@@ -13,5 +13,5 @@ COPY --from=build /image/ /
 USER 0:0
 # As in bin/picket for `run`: memory that is free goes back to the system.
 ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536
-ENTRYPOINT ["/usr/lib/picket/bin/node", "--max-semi-space-size=4", "--heap-growing-percent=25", "/usr/lib/picket/agent/cli/main.mjs"]
+ENTRYPOINT ["/usr/lib/picket/bin/node", "--max-semi-space-size=2", "--heap-growing-percent=20", "--expose-gc", "/usr/lib/picket/agent/cli/main.mjs"]
 CMD ["run", "--in-cluster", "--output=json"]

@@ -51,7 +51,6 @@ export class Calc {
     BUILT_IN_PROFILES.map((profile) => [profile.name, profile]),
   );
   readonly #locals = new Map<string, WorkloadEndpoint>();
-  readonly #workloads = new Map<string, WorkloadEndpoint>();
   /** Local endpoints against policy scopes. */
   readonly #scopes = new LabelIndex();
   readonly #peers = new PeerSets(new LabelIndex(), new MemberSets());
@@ -77,8 +76,10 @@ export class Calc {
   put(key: string, resource: Resource): void {
     const identity = identityOf(resource);
     const before = this.#identities.get(key);
-    if (before !== undefined && before !== identity) this.delete(key);
-    this.#identities.set(key, identity);
+    if (before !== identity) {
+      if (before !== undefined) this.delete(key);
+      this.#identities.set(key, identity);
+    }
     const inForce = this.#inForce(identity);
     this.#claims.set(identity, key, resource);
     this.#elect(identity, inForce);
@@ -238,8 +239,6 @@ export class Calc {
 
   #changeWorkload(before: WorkloadEndpoint | undefined, after: WorkloadEndpoint | undefined): void {
     const id = (after ?? before)?.id ?? '';
-    if (after === undefined) this.#workloads.delete(id);
-    else this.#workloads.set(id, after);
     const rivals = this.#owners.update(before, after);
     rivals.delete(id);
     this.#placeWorkload(id);
@@ -248,7 +247,7 @@ export class Calc {
 
   /** Brings both indexes up to date with a workload's labels and the addresses it owns now. */
   #placeWorkload(id: string): void {
-    const endpoint = this.#workloads.get(id);
+    const endpoint = this.#inForce(`WorkloadEndpoint/${id}`) as WorkloadEndpoint | undefined;
     if (endpoint === undefined) this.#peers.deleteItem(`wep/${id}`);
     else {
       const addresses = this.#owners.owned(endpoint);

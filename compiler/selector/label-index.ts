@@ -21,8 +21,8 @@ interface Item {
   readonly id: string;
   readonly labels: Labels;
   readonly parents: readonly Parent[];
-  /** `undefined` = none, as for most items: an empty set takes more memory than the rest of an item. */
-  matched: Set<Registered> | undefined;
+  /** Few, and replaced as a whole by a list without room to grow: a set for each item takes more memory than the rest of it. */
+  matched: readonly Registered[];
 }
 
 /** Exists as soon as it has labels or children; without labels of its own it is simply empty. */
@@ -44,6 +44,7 @@ interface Registered {
 
 const NO_LABELS: Labels = Object.freeze({});
 const NOTHING: ReadonlySet<string> = new Set<string>();
+const NONE: readonly Registered[] = [];
 
 /**
  * Folding all deltas in order gives `membersOf` of every selector. Results depend on current state only; how selectors are
@@ -76,7 +77,7 @@ export class LabelIndex {
       id,
       labels,
       parents: parents.map((parent) => this.#parentOf(parent)),
-      matched: before?.matched,
+      matched: before?.matched ?? NONE,
     };
     if (before !== undefined) this.#unlink(before);
     this.#link(after);
@@ -87,7 +88,7 @@ export class LabelIndex {
   deleteItem(id: string): void {
     const item = this.#items.get(id);
     if (item === undefined) return;
-    for (const registered of item.matched ?? []) this.#flip(registered, item, false);
+    for (const registered of item.matched) this.#flip(registered, item, false);
     this.#unlink(item);
     this.#items.delete(id);
   }
@@ -159,7 +160,7 @@ export class LabelIndex {
 
   /** Selector ids; empty for an unknown item. */
   selectorsOf(itemId: string): readonly string[] {
-    return [...(this.#items.get(itemId)?.matched ?? [])].map(({ id }) => id);
+    return (this.#items.get(itemId)?.matched ?? NONE).map(({ id }) => id);
   }
 
   #parentOf(id: string): Parent {
@@ -234,8 +235,7 @@ export class LabelIndex {
     for (const member of before.members) {
       const item = this.#items.get(member);
       if (item === undefined) continue;
-      item.matched?.delete(before);
-      (item.matched ??= new Set()).add(after);
+      item.matched = without(item.matched, before).concat(after);
       after.members.add(member);
       this.#evaluate(after, item);
     }
@@ -303,7 +303,7 @@ export class LabelIndex {
     const consider = (registered: Registered): void => {
       if (intersects(registered.labels, changed)) candidates.add(registered);
     };
-    for (const registered of item.matched ?? []) consider(registered);
+    for (const registered of item.matched) consider(registered);
     for (const registered of this.#filedFor(item)) consider(registered);
     for (const label of changed) {
       const mentioning = this.#unrestrictedByLabel.exactly({ label, value: undefined });
@@ -331,14 +331,17 @@ export class LabelIndex {
   #flip(registered: Registered, item: Item, matched: boolean): void {
     if (matched) {
       registered.members.add(item.id);
-      (item.matched ??= new Set()).add(registered);
+      item.matched = item.matched.concat(registered);
     } else {
       registered.members.delete(item.id);
-      item.matched?.delete(registered);
-      if (item.matched?.size === 0) item.matched = undefined;
+      item.matched = without(item.matched, registered);
     }
     this.#deltas.push({ selectorId: registered.id, itemId: item.id, matched });
   }
+}
+
+function without(matched: readonly Registered[], one: Registered): readonly Registered[] {
+  return matched.filter((each) => each !== one);
 }
 
 /** Own labels first, then the parents' in order. `past` = look as if this parent still had these labels. */

@@ -11,17 +11,20 @@ const APPLIED: AgentEvents['applied'][0] = {
   endedMs: 0,
 };
 
-test('many changes return memory once, and later ones again', async (t) => {
+test('many changes return memory once, and later ones again; garbage of the start is collected before', async (t) => {
   const events = new EventEmitter<AgentEvents>();
-  let count = 0;
-  const trimMemory = (): number => ++count;
-  returnMemory(events, { trimMemory }, 1);
+  const done: string[] = [];
+  const trimMemory = (): number => done.push('trim');
+  returnMemory(events, { trimMemory }, () => void done.push('collect'), 1);
   await delay(5);
-  t.is(count, 0, 'nothing was applied');
-  for (const expected of [1, 2]) {
+  t.deepEqual(done, [], 'nothing was applied');
+  for (const expected of [
+    ['collect', 'trim'],
+    ['collect', 'trim', 'trim'],
+  ]) {
     for (let change = 0; change < 10; change++) events.emit('applied', APPLIED);
-    await until('it is returned', () => count >= expected);
+    await until('it is returned', () => done.length >= expected.length);
     await delay(5);
-    t.is(count, expected);
+    t.deepEqual(done, expected);
   }
 });
