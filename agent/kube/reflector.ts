@@ -90,10 +90,13 @@ export class Reflector {
     const { timing, limits } = this.#parts;
     while (!signal.aborted) {
       const startedMs = timing.now();
+      const hadVersion = this.#version !== undefined;
       const failure = await this.#attempt(signal);
       if (signal.aborted) return;
       const isHealthy = timing.now() - startedMs >= limits.healthyMs;
-      if (isHealthy) this.#backOff.reset();
+      // A server that is back and no longer knows our version can give a list: not an error, and not to be waited for.
+      const isForgetful = hadVersion && failure?.code === 'ERR_WATCH_GONE';
+      if (isHealthy || isForgetful) this.#backOff.reset();
       if (failure !== undefined) this.#noteFailure(failure);
       if (failure === undefined && isHealthy) continue;
       await timing.sleep(this.#backOff.next(failure?.detail.retryAfterMs), signal);
@@ -134,6 +137,10 @@ export class Reflector {
 
   #noteContact(): void {
     this.#silent = 0;
+    this.#noteAnswer();
+  }
+
+  #noteAnswer(): void {
     this.#isDoubtful = false;
     if (this.#problem === undefined) return;
     this.#problem = undefined;
@@ -142,10 +149,7 @@ export class Reflector {
 
   /** A server that is behind us, restored from a backup, would stay silent until it gets to where we are. */
   async #compare(version: string, signal: AbortSignal): Promise<void> {
-    const silent = this.#silent;
     const page = await this.#page({ limit: '1' }, signal);
-    this.#noteContact();
-    this.#silent = silent;
     if (isBefore(page.version, version)) this.#version = undefined;
   }
 
@@ -193,7 +197,10 @@ export class Reflector {
       return this.#watch(signal);
     }
     if (isList) this.#unfinished += 1;
-    else this.#silent += 1;
+    else {
+      this.#silent += 1;
+      this.#noteAnswer();
+    }
     try {
       await this.#readWatch(readLines(answer.body, this.#watchLimits()), isList);
     } catch (error) {

@@ -8,7 +8,7 @@ import { readKubeconfig } from '../../../agent/kube/kubeconfig.ts';
 import type { Connection } from '../../../agent/kube/kubeconfig.ts';
 import { KubernetesSource } from '../../../agent/kube/kubernetes-source.ts';
 import { KUBE_LIMITS, REAL_TIMING } from '../../../agent/kube/timing.ts';
-import type { KubeLimits } from '../../../agent/kube/timing.ts';
+import type { KubeLimits, Timing } from '../../../agent/kube/timing.ts';
 import type { RawEvent } from '../../../agent/watch/event.ts';
 import type { Batch } from '../../../agent/watch/source.ts';
 
@@ -41,11 +41,12 @@ export class Mirror {
     connect: () => Connection,
     limits: Partial<KubeLimits>,
     env: NodeJS.ProcessEnv,
+    timing: Timing,
   ) {
     const source = new KubernetesSource({
       node: 'n1',
       access: new Access(connect, env),
-      timing: REAL_TIMING,
+      timing,
       limits: { ...QUICK, ...limits },
     });
     this.#task = this.#follow(source);
@@ -54,11 +55,15 @@ export class Mirror {
   static async with(
     connection: string | Connection,
     use: (mirror: Mirror) => Promise<void>,
-    { limits = {}, env = {} }: { limits?: Partial<KubeLimits>; env?: NodeJS.ProcessEnv } = {},
+    {
+      limits = {},
+      env = {},
+      timing = REAL_TIMING,
+    }: { limits?: Partial<KubeLimits>; env?: NodeJS.ProcessEnv; timing?: Timing } = {},
   ): Promise<void> {
     const connect = (): Connection =>
       typeof connection === 'string' ? readKubeconfig(connection) : connection;
-    const mirror = new Mirror(connect, limits, env);
+    const mirror = new Mirror(connect, limits, env, timing);
     try {
       await use(mirror);
     } finally {

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { REAL_TIMING } from '../../../../agent/kube/timing.ts';
+import type { Timing } from '../../../../agent/kube/timing.ts';
 import { Mirror } from '../../../support/api-server/mirror.ts';
 import { ObjectStore } from '../../../support/api-server/object-store.ts';
 import { BUILT_IN } from '../../../support/api-server/resources.ts';
@@ -62,6 +64,40 @@ test.serial(
       },
       { hasStreamingLists: false },
     );
+  },
+);
+
+test.serial(
+  'a server that refuses watches is told of once, and a list follows soon when it forgot our version',
+  async (t) => {
+    await withServer(async (server) => {
+      server.put(pod('a'));
+      const sleeps: number[] = [];
+      const sleep: Timing['sleep'] = (ms, signal) => {
+        sleeps.push(ms);
+        return REAL_TIMING.sleep(ms, signal);
+      };
+      const limits = { discoveryMs: 1e6, healthyMs: 1e6, backOffMs: [5, 40] } as const;
+      await Mirror.with(
+        server.kubeconfig(),
+        async (mirror) => {
+          await mirror.synced();
+          const target = { verb: 'watch', plural: 'pods' } as const;
+          server.faults.add(target, { kind: 'status', code: 500 }, 6);
+          server.faults.add(target, { kind: 'status', code: 410 });
+          server.cutConnections();
+          server.put(pod('b'));
+          await mirror.until('the pod', () => mirror.objects.has('/Pod/shop/b'));
+          await mirror.until('no issue', () => mirror.issues.length === 0);
+          const told = [...mirror.allIssues].filter((text) => text.startsWith('api pods'));
+          t.is(told.length, 1);
+          t.regex(told[0] ?? '', /500/);
+          // The cut waits 5 ms, the refusals 10, 20, and four times 40, each varied by half.
+          t.is(sleeps.filter((ms) => ms >= 40 && ms < 1_000).length, 4);
+        },
+        { limits, timing: { ...REAL_TIMING, sleep } },
+      );
+    });
   },
 );
 
