@@ -72,7 +72,7 @@ export const KUBE_STEPS: Readonly<Record<string, StepKind>> = {
               times,
             );
             server(rig).cutConnections();
-            rig.change(changes);
+            await rig.change(changes);
           },
         })),
     ),
@@ -87,7 +87,7 @@ export const KUBE_STEPS: Readonly<Record<string, StepKind>> = {
         between: onTheWay(model, changes),
         run: (rig) =>
           rig.restartServer(async () => {
-            rig.change(changes);
+            await rig.change(changes);
             await delay(ms);
           }),
       })),
@@ -103,7 +103,7 @@ export const KUBE_STEPS: Readonly<Record<string, StepKind>> = {
         run: async (rig) => {
           server(rig).forbidden.add(plural);
           server(rig).cutConnections();
-          rig.change(changes);
+          await rig.change(changes);
           await delay(ms);
           server(rig).forbidden.delete(plural);
         },

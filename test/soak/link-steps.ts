@@ -84,11 +84,13 @@ export const LINK_STEPS: Readonly<Record<string, StepKind>> = {
     weight: 3,
     storm: 'often',
     of: (model) =>
-      hostWire.map((from) => {
-        const to = from === 'eth1' ? 'eth2' : 'eth1';
-        const moving = model.addresses[from] ?? [];
+      fc.nat(1).map((count) => {
+        const [from, to] =
+          model.addresses['eth1']?.length === 0 ? ['eth2', 'eth1'] : ['eth1', 'eth2'];
+        const moving = (model.addresses[from] ?? []).slice(count);
+        const staying = (model.addresses[from] ?? []).slice(0, count);
         const there = model.addresses[to] ?? [];
-        const addresses = { ...model.addresses, [from]: [], [to]: [...there, ...moving] };
+        const addresses = { ...model.addresses, [from]: staying, [to]: [...there, ...moving] };
         return {
           title: `${moving.join(', ')} from ${from} to ${to}`,
           after: afterLinks(model, addresses),

@@ -3,6 +3,7 @@
  * disks of their own. Does what steps ask for; knows nothing of what should come of it. Everything is gone afterwards, but for what `keep` copies.
  */
 import {
+  appendFileSync,
   chmodSync,
   cpSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { calicoResources, BUILT_IN } from '../support/api-server/resources.ts';
 import { ObjectStore } from '../support/api-server/object-store.ts';
@@ -26,7 +28,7 @@ import { packaged, packagedPicket } from '../support/packaged.ts';
 import type { Stepped } from '../support/packaged.ts';
 import { projectPath } from '../support/tools.ts';
 import { NODE } from '../support/world.ts';
-import type { Changes, Model } from './model.ts';
+import type { Changes, Model, Written } from './model.ts';
 
 /** Disks of runDirectory and stateDirectory. */
 const DISK = 'size=8m';
@@ -90,16 +92,31 @@ export class Rig {
     return this.#agent;
   }
 
-  /** Tells the source. Files are replaced as careful writers do. */
-  change(changes: Changes): void {
+  /** Tells the source. Files are replaced as careful writers do, or written in two parts with `pauseMs` between. */
+  async change(changes: Changes, pauseMs = 0): Promise<void> {
     for (const [key, change] of changes) {
       if (this.server !== undefined) this.#changeObject(this.server, key, change?.object);
       else if (change === undefined) this.host.bench.remove(fileOf(key));
-      else {
-        const text = JSON.stringify(change.object);
-        this.host.bench.write(fileOf(key), change.isReadable ? text : `{ "spoilt": ${text}`);
-      }
+      else await this.#write(fileOf(key), textOf(change), pauseMs);
     }
+  }
+
+  async #write(name: string, text: string, pauseMs: number): Promise<void> {
+    const { bench } = this.host;
+    if (pauseMs === 0) return bench.write(name, text);
+    const middle = text.length >> 1;
+    writeFileSync(bench.path(name), text.slice(0, middle));
+    await delay(pauseMs);
+    appendFileSync(bench.path(name), text.slice(middle));
+  }
+
+  /** Stops it, and lets it go on after so long, while others go on. */
+  freeze(ms: number): void {
+    const { pid } = this.agent;
+    process.kill(pid, 'SIGSTOP');
+    setTimeout(() => {
+      if (this.#agent?.pid === pid) process.kill(pid, 'SIGCONT');
+    }, ms);
   }
 
   start(clockShiftMs = 0): RunningAgent {
@@ -125,6 +142,8 @@ export class Rig {
 
   /** Resolves when it has ended; one that is asked to end ends well. */
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    // Should it be frozen: it ends once it goes on.
+    process.kill(this.agent.pid, 'SIGCONT');
     const { exitCode, stderr } = await this.agent.stop(signal);
     this.#agent = undefined;
     if (signal === 'SIGTERM' && exitCode !== 0)
@@ -276,6 +295,11 @@ export class Rig {
   #directory(name: (typeof DIRECTORIES)[number]): string {
     return join(this.host.bench.manifests, '..', name);
   }
+}
+
+function textOf({ object, isReadable }: Written): string {
+  const text = JSON.stringify(object);
+  return isReadable ? text : `{ "spoilt": ${text}`;
 }
 
 function fileOf(key: string): string {

@@ -39,7 +39,7 @@ export async function soak(options: SoakOptions): Promise<void> {
     let model = firstModel(seed, isKube);
     let title = 'start';
     try {
-      rig.change(model.written);
+      await rig.change(model.written);
       rig.start();
       await new Round(rig, model, mix(seed, 0)).settle(undefined);
       for (let round = 1; round <= rounds; round++) {

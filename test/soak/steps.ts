@@ -56,11 +56,11 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
     weight: 12,
     storm: 'once',
     of: (model) =>
-      arbitraryChanges(model).map((changes) => ({
-        title: printChanges(changes),
+      fc.tuple(arbitraryChanges(model), fc.boolean(), pause).map(([changes, isSlow, ms]) => ({
+        title: `${isSlow && !model.isKube ? 'slowly ' : ''}${printChanges(changes)}`,
         after: withChanges({ ...model, isHeld: false }, changes),
         between: onTheWay(model, changes),
-        run: async (rig) => rig.change(changes),
+        run: (rig) => rig.change(changes, isSlow ? ms : 0),
       })),
   },
   stop: {
@@ -114,7 +114,7 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
                 await rig.stop('SIGKILL');
                 rig.start();
               }
-              rig.change(changes);
+              await rig.change(changes);
               await delay(ms);
               await rig.stop('SIGKILL');
               rig.start();
@@ -140,6 +140,20 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
           process.kill(rig.agent.pid, 'SIGHUP');
         },
       }),
+    ),
+  },
+  freeze: {
+    weight: 3,
+    storm: 'often',
+    of: ifRunning((model) =>
+      fc.nat(1500).map((ms) => ({
+        title: `the agent for ${ms} ms`,
+        after: model,
+        between: [],
+        run: async (rig) => {
+          rig.freeze(ms);
+        },
+      })),
     ),
   },
   apply: {
