@@ -29,6 +29,6 @@ export function returnMemory(
 }
 
 /** Needs Node's `--expose-gc`; does nothing without. */
-export function collectGarbage(): void {
+function collectGarbage(): void {
   globalThis.gc?.();
 }

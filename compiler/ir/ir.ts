@@ -7,7 +7,7 @@ import type { Family } from '../model/ip.ts';
 import type { Direction } from '../model/policy.ts';
 import type { FieldName } from '../model/fields.ts';
 
-/** Name of an address set, named-port set or service set; see calc/sets.ts. */
+/** Name of an address set, named-port set or service set; see calc/peers.ts. */
 export type SetId = string;
 
 /** Inclusive. */

@@ -252,6 +252,24 @@ test('what is exported is imported somewhere', (t) => {
   t.deepEqual(unused, []);
 });
 
+test('the README says what is in every folder', (t) => {
+  const [, layout = ''] = readSource('README.md').split('\n## Layout\n');
+  const folders = ['.', 'agent', 'compiler'].flatMap((parent) =>
+    readdirSync(projectPath(parent), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !isOfTools(entry.name))
+      .map(({ name }) => (parent === '.' ? `${name}/` : name)),
+  );
+  t.deepEqual(
+    folders.filter((name) => !layout.includes(`\`${name}\``)),
+    [],
+  );
+});
+
+/** Made by programs, or explained where they are used. */
+function isOfTools(folder: string): boolean {
+  return folder.startsWith('.') || ['adr', 'bin', 'build', 'dist', 'node_modules'].includes(folder);
+}
+
 test('only those that choose implementations load the addon', (t) => {
   const loaders = files.filter((file) => /\bloadNative\(\)/.test(readSource(file)));
   const others = loaders.filter(
