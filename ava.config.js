@@ -4,5 +4,5 @@ export default {
   files: ['test/**/*.test.ts'],
   workerThreads: false,
   concurrency: 2,
-  timeout: '3m',
+  timeout: '10m',
 };

@@ -2,7 +2,7 @@
  * The `picket` command as a user runs it: a child process, a directory of manifests, a network namespace of its own. Reads the
  * kernel through our own netlink code. Whatever a test does, processes, namespace and directory are gone afterwards.
  */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import { NetlinkSocket } from '../../agent/netlink/socket.ts';
 import type { KernelTable } from '../../compiler/nft/table.ts';
 import { testAddon } from './addon.ts';
 import { openNetns, type Netns } from './netns.ts';
-import { projectPath, requireSystemTool } from './tools.ts';
+import { importing, projectPath, requireSystemTool } from './tools.ts';
 
 export const NODE = 'n1';
 
@@ -63,7 +63,7 @@ export interface RunningAgent {
 }
 
 /** Deadline of everything that is waited for. Generous: only a test that fails takes as long. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 
 /** Polls until `probe` says true. */
 export async function until(
@@ -71,11 +71,17 @@ export async function until(
   probe: () => boolean | Promise<boolean>,
   deadlineMs = DEADLINE_MS,
 ): Promise<void> {
-  const end = Date.now() + deadlineMs;
+  const end = performance.now() + deadlineMs;
   while (!(await probe())) {
-    if (Date.now() > end) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`);
     await delay(5);
   }
+}
+
+/** By SIGSTOP, which takes a moment to arrive (proc_pid_stat(5)). */
+export function isStopped(pid: number): boolean {
+  const [, state] = /\) (\w) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+  return state === 'T';
 }
 
 /** No capability at all, not even to read what permission bits forbid; as good as an ordinary user, and can still find the project. */
@@ -149,7 +155,7 @@ export class Bench {
   /** Environment in which the kernel refuses the rules of this origin, until the manifest `flag` is gone. */
   spoiling(origin: string, flag: string): Record<string, string> {
     return {
-      NODE_OPTIONS: `--import=${projectPath('test/support/spoil.ts')}`,
+      NODE_OPTIONS: importing(projectPath('test/support/spoil.ts')),
       PICKET_TEST_SPOIL: origin,
       PICKET_TEST_SPOIL_WHILE: this.path(flag),
     };
@@ -231,7 +237,7 @@ export async function picket(
   const [file = '', ...rest] = [...wrapper, projectPath('bin/picket'), ...args];
   const { exitCode, stdout, stderr } = await execa(file, rest, {
     reject: false,
-    timeout: 60_000,
+    timeout: DEADLINE_MS,
     env: { ...DIRECTORIES, ...env },
   });
   return { exitCode, stdout, stderr };
@@ -247,10 +253,11 @@ export function startAgent(
     env: { ...DIRECTORIES, ...env },
   });
   const lines: LogLine[] = [];
+  const decoder = new TextDecoder();
   let rest = '';
   let hasEnded = false;
   child.stdout.on('data', (chunk: Buffer) => {
-    const parts = (rest + chunk.toString()).split('\n');
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = parts.pop() ?? '';
     lines.push(...parts.map((part) => JSON.parse(part) as LogLine));
   });

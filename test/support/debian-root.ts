@@ -80,7 +80,7 @@ export function startInRoot(netns: Netns, folder: string, command: readonly stri
     all: true,
     reject: false,
     stdin: 'ignore',
-    timeout: 120_000,
+    timeout: 600_000,
     extendEnv: false,
     env: {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',

@@ -2,7 +2,7 @@
  * A running agent whose flow logs are looked at: workloads on wires, a directory of manifests, `picket run` in the router's namespace, and
  * `picket flows` asking it. Whatever a test does, all of it is gone afterwards.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -65,10 +65,12 @@ export class FlowBench {
     }
   }
 
-  /** Replaces a manifest file. */
+  /** Replaces a manifest file, by rename: half a file would be read as one. */
   write(name: string, objects: readonly object[]): void {
     const list = { apiVersion: 'v1', kind: 'List', items: objects };
-    writeFileSync(join(this.folder, 'manifests', name), JSON.stringify(list));
+    const temporary = join(this.folder, 'unfinished');
+    writeFileSync(temporary, JSON.stringify(list));
+    renameSync(temporary, join(this.folder, 'manifests', name));
   }
 
   /** Starts `picket run` and waits until it enforces and reads the log group. */

@@ -110,8 +110,19 @@ export class GuardedHost {
       .map(Number);
   }
 
+  /** One that ends by itself meanwhile is none to signal. */
+  signalGuards(signal: NodeJS.Signals): void {
+    for (const pid of this.guards()) {
+      try {
+        process.kill(pid, signal);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+  }
+
   killGuards(): void {
-    for (const pid of this.guards()) process.kill(pid, 'SIGKILL');
+    this.signalGuards('SIGKILL');
   }
 
   #names(): string[] {

@@ -142,7 +142,7 @@ function probeAddon(): string | undefined {
 
 /** First line of what a failed command said; `undefined` when it succeeded. */
 function firstError(command: string, args: readonly string[]): string | undefined {
-  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 });
+  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 120_000 });
   if (result.error !== undefined) return result.error.message;
   if (result.status === 0) return undefined;
   return firstLine(result.stderr) || `${command} ended with ${result.status ?? result.signal}`;

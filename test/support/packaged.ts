@@ -9,7 +9,7 @@ import { transform } from 'esbuild';
 import { execa } from 'execa';
 import { bundleAgent } from '../../scripts/package/bundle.ts';
 import { DIRECTORIES } from './cli.ts';
-import { projectPath } from './tools.ts';
+import { importing, projectPath } from './tools.ts';
 
 export interface Program {
   readonly main: string;
@@ -56,7 +56,7 @@ export async function packagedPicket(
   const { main } = await packaged();
   const child = execa(process.execPath, [main, ...args], {
     reject: false,
-    timeout: 60_000,
+    timeout: 120_000,
     env: { ...DIRECTORIES, ...env },
   });
   let text = '';
@@ -93,7 +93,7 @@ export async function killing({ command, at, signal = 'SIGKILL' }: Kill): Promis
   const lines = (): readonly string[] => readFileSync(log, 'utf8').split('\n').slice(0, -1);
   return {
     env: {
-      NODE_OPTIONS: `--import=${killer}`,
+      NODE_OPTIONS: importing(killer),
       PICKET_TEST_KILL_COMMAND: command,
       PICKET_TEST_KILL_AT: String(at),
       PICKET_TEST_KILL_SIGNAL: signal,

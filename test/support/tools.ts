@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const SYSTEM_FOLDERS = [
   '/usr/local/sbin',
@@ -19,6 +20,11 @@ const PROJECT_ROOT = join(import.meta.dirname, '../..');
 /** Absolute path of a file named from the project's root. */
 export function projectPath(relative: string): string {
   return join(PROJECT_ROOT, relative);
+}
+
+/** For NODE_OPTIONS, which knows no paths with spaces: the module is loaded ahead of the program. */
+export function importing(path: string): string {
+  return `--import=${pathToFileURL(path).href}`;
 }
 
 /** Absolute path of a system command such as `nft` or `ip`. */

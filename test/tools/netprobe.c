@@ -44,7 +44,7 @@ enum {
     MAX_FRAME = 65536,
     /* A forwarded packet passes the CPU's receive queue twice, a sentinel once per round. */
     SYNC_ROUNDS = 3,
-    SYNC_TIMEOUT_MS = 2000,
+    SYNC_TIMEOUT_MS = 60000,
     /* linux/ipv6.h, which does not mix with netinet/in.h. */
     PROBE_IPV6_HDRINCL = 36,
 };

@@ -12,7 +12,7 @@ import { picket, until } from '../../support/cli.ts';
 import { receiveDatagrams } from '../../support/datagrams.ts';
 import { GuardedHost, hostPolicy } from '../../support/guarded-host.ts';
 import { kernelTest } from '../../support/needs.ts';
-import { projectPath } from '../../support/tools.ts';
+import { importing, projectPath } from '../../support/tools.ts';
 
 const CAPS = ['netns', 'nft', 'addon'] as const;
 
@@ -21,6 +21,8 @@ const TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000;
 /** Long enough that nothing is undone while a test looks. */
 const LONG = ['--confirm', '10m'] as const;
 const SHORT = ['--confirm', '1s'] as const;
+/** Long enough for a slow machine to look once before it is undone. */
+const SOON = ['--confirm', '10s'] as const;
 
 kernelTest('confirmed in time, the change stays and is what the next boot loads', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
@@ -84,7 +86,7 @@ for (const { name, first } of [
 
 function clockEnv(shiftMs: number): Record<string, string> {
   return {
-    NODE_OPTIONS: `--import=${projectPath('test/support/shift-clock.ts')}`,
+    NODE_OPTIONS: importing(projectPath('test/support/shift-clock.ts')),
     PICKET_TEST_CLOCK_SHIFT_MS: String(shiftMs),
   };
 }
@@ -245,9 +247,9 @@ for (const args of [['confirm'], ['apply'], ['confirm', '--undo']] as const) {
 kernelTest('SIGTERM, SIGHUP and SIGINT do not end the guard', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
     const before = await host.ruleset();
-    t.is((await host.apply('--confirm', '3s')).exitCode, 0);
+    t.is((await host.apply(...SOON)).exitCode, 0);
     for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
-      for (const pid of host.guards()) process.kill(pid, signal);
+      host.signalGuards(signal);
     }
     await host.untilDecided();
     t.is(await host.ruleset(), before);
@@ -282,7 +284,7 @@ kernelTest('a disk that is full by then keeps nobody from undoing', [...CAPS, 'r
       t.is((await host.apply()).exitCode, 0);
       const before = await host.ruleset();
       host.bench.write('host.yaml', hostPolicy('443'));
-      const applied = await host.apply('--confirm', '2s');
+      const applied = await host.apply(...SOON);
       t.is(applied.exitCode, 0, applied.stderr);
       const id = host.pending()?.header.pending.id;
       await execa('dd', ['if=/dev/zero', `of=${join(folder, 'filler')}`, 'bs=4k'], {

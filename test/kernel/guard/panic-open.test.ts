@@ -6,7 +6,7 @@ import { readPending } from '../../../agent/guard/pending.ts';
 import { DIRECTORIES, picket, until } from '../../support/cli.ts';
 import { GuardedHost, hostPolicy } from '../../support/guarded-host.ts';
 import { kernelTest } from '../../support/needs.ts';
-import { projectPath } from '../../support/tools.ts';
+import { importing, projectPath } from '../../support/tools.ts';
 
 const CAPS = ['netns', 'nft', 'addon'] as const;
 
@@ -17,7 +17,7 @@ for (const { name, args, env } of [
   {
     name: 'without the addon, by nft',
     args: [],
-    env: { NODE_OPTIONS: `--import=${projectPath('test/support/no-addon.ts')}` },
+    env: { NODE_OPTIONS: importing(projectPath('test/support/no-addon.ts')) },
   },
 ]) {
   kernelTest(`opens, and what follows keeps it open: ${name}`, CAPS, (t) =>
@@ -82,7 +82,7 @@ kernelTest('an apply under way when somebody opens closes nothing again', CAPS, 
     const log = join(host.bench.manifests, '../steps');
     const env = {
       ...host.env,
-      NODE_OPTIONS: `--import=${projectPath('test/support/kill-step.ts')}`,
+      NODE_OPTIONS: importing(projectPath('test/support/kill-step.ts')),
       PICKET_TEST_KILL_LOG: log,
       PICKET_TEST_KILL_COMMAND: 'apply',
       PICKET_TEST_KILL_SIGNAL: 'SIGSTOP',

@@ -19,7 +19,7 @@ kernelTest(
         t.is((await host.apply()).exitCode, 0);
         const before = await host.ruleset();
         host.bench.write('host.yaml', hostPolicy('443'));
-        const applied = await host.apply('--confirm', '3s');
+        const applied = await host.apply('--confirm', '10s');
         t.is(applied.exitCode, 0, applied.stderr);
         const id = host.pending()?.header.pending.id;
         await execa('mount', ['-o', 'remount,ro', folder]);
