@@ -7,6 +7,9 @@ import { toAddress } from '../../compiler/model/ip.ts';
 import { protocolNumber } from './protocols.ts';
 import type { EndWord, Question, Read, ServiceHeader } from './question.ts';
 
+/** As in deploy/flow-record.schema.json; a record that was cut by hand may lack it. */
+const SCHEMA = 'picket.flow/v1';
+
 type Fields = Readonly<Record<string, unknown>>;
 
 export function readRecord(text: string): Read<Question> {
@@ -17,6 +20,12 @@ export function readRecord(text: string): Read<Question> {
     return { wrong: 'the flow record is not JSON: give one line of picket flows -o json' };
   }
   const record = fieldsOf(value);
+  const { schema = SCHEMA } = record;
+  if (schema !== SCHEMA) {
+    return {
+      wrong: `a flow record of schema ${JSON.stringify(schema)}: this version reads ${SCHEMA}`,
+    };
+  }
   const [src, dst] = [fieldsOf(record['src']), fieldsOf(record['dst'])];
   const header = readHeader(record, src, dst);
   const { in: incoming, out: outgoing } = interfacesOf(record, src, dst);

@@ -1,6 +1,7 @@
 /** Which records somebody wants to see. Comes in: words of a command line or of a request. Goes out: a predicate, or what is wrong. */
 import { toAddress, toCidr, cidrContains } from '../../compiler/model/ip.ts';
 import { POLICY_SHORT_NAMES } from '../../compiler/model/policy.ts';
+import { PROTOCOL_NAMES, protocolNumber } from '../explain/protocols.ts';
 import type { FlowRecord, RecordEnd, RecordPolicy } from './record.ts';
 
 /** As typed; every one that is there has to hold. */
@@ -33,18 +34,47 @@ export const FILTER_NAMES = [
 
 const VERDICTS = ['allow', 'deny', 'log', 'unknown'];
 
+/** What can be seen to be wrong without knowing which names exist. */
+interface Form {
+  readonly form: string;
+  isRight(word: string): boolean;
+}
+
+const NAME: Form = { form: 'a name', isRight: () => true };
+
+/** Namespaces have neither dots nor colons. */
+const END: Form = {
+  form: 'NAMESPACE/POD, a name, an address or a prefix',
+  isRight: (word) => !/[.:].*\/|:/.test(word) || toCidr(word) !== undefined,
+};
+
+const FORMS: Readonly<Record<(typeof FILTER_NAMES)[number], Form>> = {
+  pod: NAME,
+  from: END,
+  to: END,
+  namespace: NAME,
+  verdict: { form: VERDICTS.join(', '), isRight: (word) => VERDICTS.includes(word) },
+  policy: NAME,
+  port: {
+    form: 'a number from 0 to 65535',
+    isRight: (word) => /^\d{1,5}$/.test(word) && Number(word) <= 0xffff,
+  },
+  proto: {
+    form: `${[...PROTOCOL_NAMES.values()].join(', ')}, or a number`,
+    isRight: (word) => protocolNumber(word.toLowerCase()) !== undefined,
+  },
+};
+
 type Test = (record: FlowRecord) => boolean;
 
 /** `wrong` says which word and what would be right. */
 export function readFilter(
   filter: FlowFilter,
 ): { readonly test: Test } | { readonly wrong: string } {
-  const { verdict, port } = filter;
-  if (verdict !== undefined && !VERDICTS.includes(verdict)) {
-    return { wrong: `verdict ${JSON.stringify(verdict)}: write ${VERDICTS.join(', ')}` };
-  }
-  if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= 0xffff)) {
-    return { wrong: `port ${JSON.stringify(port)}: write a number from 0 to 65535` };
+  for (const name of FILTER_NAMES) {
+    const word = filter[name];
+    if (word === undefined || (word !== '' && FORMS[name].isRight(word))) continue;
+    return { wrong: `${name} ${JSON.stringify(word)}: write ${FORMS[name].form}` };
   }
   const tests = FILTER_NAMES.flatMap((name) => {
     const word = filter[name];
@@ -70,7 +100,7 @@ function testOf(name: (typeof FILTER_NAMES)[number], word: string): Test {
     case 'port':
       return ({ dst }) => dst.port === Number(word);
     case 'proto':
-      return ({ proto }) => proto === word.toLowerCase();
+      return ({ proto = '' }) => protocolNumber(proto) === protocolNumber(word.toLowerCase());
   }
 }
 

@@ -140,6 +140,7 @@ for (const { name, in: way, out } of INTERFACES) {
 }
 
 const BAD = [
+  '{"schema":"picket.flow/v2","src":{"ip":"10.0.0.1"},"dst":{"ip":"10.0.0.2"},"proto":"tcp"}',
   '',
   '{',
   '[]',

@@ -47,6 +47,7 @@ const ROWS: readonly { in: FlowFilter; record?: FlowRecord; out: boolean }[] = [
   { in: { port: '40000' }, out: false },
   { in: { proto: 'TCP' }, out: true },
   { in: { proto: 'udp' }, out: false },
+  { in: { proto: '6' }, out: true },
   { in: { from: 'shop/web', port: '80' }, out: false },
 ];
 
@@ -61,6 +62,14 @@ for (const [wrong, message] of [
   [{ verdict: 'denied' }, /verdict "denied": write allow, deny/],
   [{ port: 'http' }, /port "http": write a number/],
   [{ port: '70000' }, /write a number from 0 to 65535/],
+  [{ proto: 'tpc' }, /proto "tpc": write icmp, tcp, .*, or a number/],
+  [{ proto: '256' }, /or a number/],
+  [
+    { from: '10.0.0.0/99' },
+    /from "10.0.0.0\/99": write NAMESPACE\/POD, a name, an address or a prefix/,
+  ],
+  [{ to: 'fd00::g' }, /to "fd00::g": write/],
+  [{ pod: '' }, /pod "": write a name/],
 ] as const) {
   test(`wrong: ${JSON.stringify(wrong)}`, (t) => {
     const read = readFilter(wrong);
