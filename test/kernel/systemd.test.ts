@@ -1,10 +1,19 @@
 /** The units of systemd/: what systemd thinks of them, and their own command lines under their own restrictions, in real kernels. */
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
-import { Bench, policy, until, WEB } from '../support/cli.ts';
+import { testAddon } from '../support/addon.ts';
+import { Bench, isStopped, policy, until, WEB } from '../support/cli.ts';
 import { receiveDatagrams } from '../support/datagrams.ts';
 import type { DatagramReceiver } from '../support/datagrams.ts';
 import { kernelTest } from '../support/needs.ts';
@@ -51,6 +60,8 @@ interface RunningService {
   readonly pid: number;
   readonly folders: ServiceFolders;
   readonly notify: DatagramReceiver;
+  /** Path of NOTIFY_SOCKET. */
+  readonly socket: string;
   /** Field names of all messages so far, in order, without those that come by the clock; READY and STATUS are one message. */
   words(): string[];
   said(pattern: RegExp): Promise<void>;
@@ -90,6 +101,7 @@ async function startService(
     pid: child.pid ?? 0,
     folders,
     notify,
+    socket,
     ended,
     words: () =>
       texts()
@@ -133,7 +145,12 @@ kernelTest(
       await service.said(/^READY=1\nSTATUS=in sync, 1 workload\n$/);
       t.deepEqual(await bench.policies(), ['first']);
 
-      writeFileSync(join(configuration, 'policies/second.yaml'), policy('second'));
+      const write = (name: string, text: string): void => {
+        // By rename: half a file would be read as one.
+        writeFileSync(join(configuration, 'unfinished'), text);
+        renameSync(join(configuration, 'unfinished'), join(configuration, name));
+      };
+      write('policies/second.yaml', policy('second'));
       await bench.untilPolicies('first', 'second');
 
       await runIp(bench.netns, [
@@ -147,12 +164,12 @@ kernelTest(
       await bench.nft('delete', 'table', 'inet', 'picket');
       await bench.untilPolicies('first', 'second');
 
-      writeFileSync(join(configuration, 'picket.yaml'), 'node: n1\nnod: n2\n');
+      write('picket.yaml', 'node: n1\nnod: n2\n');
       await service.said(/STATUS=NOT reloaded: .*picket\.yaml:2: nod: unknown key; did you mean/);
       t.deepEqual(service.words(), ['READY STATUS'], 'nobody asked for a reload');
       service.signal('SIGHUP');
       await until('the answer to SIGHUP', () => service.words().length === 3);
-      writeFileSync(join(configuration, 'picket.yaml'), 'node: n1\ndenyAction: Reject\n');
+      write('picket.yaml', 'node: n1\ndenyAction: Reject\n');
       await until('a reload', () => service.words().length === 5);
 
       service.signal('SIGTERM');
@@ -285,8 +302,10 @@ kernelTest('the watchdog is fed while the process turns, and not while it hangs'
     const first = fed();
     await until('two signs of life', () => fed() >= first + 2);
     service.signal('SIGSTOP');
-    // What had been sent is received; a stopped process sends nothing more, however long one waits.
-    await delay(WATCHDOG_MS);
+    await until('it is stopped', () => isStopped(service.pid));
+    // What had been sent is received before this; a stopped process sends nothing more, however long one waits.
+    t.is(testAddon().sendUnixDatagram(service.socket, Buffer.from('MARK')), 0);
+    await service.said(/^MARK$/);
     const stopped = fed();
     await delay(2 * WATCHDOG_MS);
     t.is(fed(), stopped);

@@ -2,7 +2,7 @@
  * Beside the rules of others, before and after them: nothing of theirs changes, byte for byte; packet marks survive; a packet arrives
  * when both sides let it, and only then. What the others' rules look like is in neighbours/.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -164,6 +164,11 @@ async function withNode({ file }: Neighbour, use: (node: Node) => Promise<void>)
     hostInterfaces: [CONTAINER],
   });
   const { router } = fabric;
+  // By rename: half a file would be read as one.
+  const put = (path: string, text: string): void => {
+    writeFileSync(join(folder, 'unfinished'), text);
+    renameSync(join(folder, 'unfinished'), path);
+  };
   const nft = (...args: readonly string[]): Promise<string> =>
     router.run(requireSystemTool('nft'), args);
   const node: Node = {
@@ -171,9 +176,9 @@ async function withNode({ file }: Neighbour, use: (node: Node) => Promise<void>)
     options: ['-c', join(folder, 'picket.yaml'), '--netns', router.path],
     configure: (priority) => {
       const text = `node: ${NODE}\nmanifests: ${folder}/policies.d\nfilterPriority: ${priority}\n`;
-      writeFileSync(join(folder, 'picket.yaml'), text);
+      put(join(folder, 'picket.yaml'), text);
     },
-    write: (name, text) => writeFileSync(join(folder, 'policies.d', name), text),
+    write: (name, text) => put(join(folder, 'policies.d', name), text),
     others: async () => {
       const tables = (await nft('list', 'tables')).split('\n').filter((line) => line !== '');
       const theirs = tables.filter((line) => line !== 'table inet picket');

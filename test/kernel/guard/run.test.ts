@@ -34,9 +34,10 @@ kernelTest(
       await agent.logged(/^UNDONE: nobody confirmed/);
       t.is(await host.ruleset(), before, 'nor by the next agent');
 
+      const seen = agent.log().length;
       bench.write('host.yaml', hostPolicy('80, 443'));
-      await agent.logged(WAITS);
-      await agent.logged(/^applied/);
+      await agent.logged(WAITS, seen);
+      await agent.logged(/^applied/, seen);
       t.not(await host.ruleset(), before);
       const kept = readLastGood(host.directory('state'));
       t.is((await host.run('confirm')).exitCode, 0);
@@ -57,15 +58,17 @@ kernelTest(
       t.is((await host.apply()).exitCode, 0, 'lived with');
       const agent = bench.start(confirmedWithin(host, '2s'));
       await agent.logged(/^in sync/);
+      const started = agent.log().length;
       bench.write('p.yaml', policy('first'));
-      await bench.untilPolicies('first', 'services');
+      await agent.logged(/^applied/, started);
+      t.deepEqual(await bench.policies(), ['first', 'services']);
       t.is(host.pending(), undefined);
       const before = await host.ruleset();
 
+      const seen = agent.log().length;
       bench.write('host.yaml', hostPolicy('443'));
-      await agent.logged(WAITS);
-      const applied = agent.log().length;
-      await agent.logged(/^applied/, applied - 1);
+      await agent.logged(WAITS, seen);
+      await agent.logged(/^applied/, seen);
       await agent.stop('SIGKILL');
       await host.untilDecided();
       t.is(await host.ruleset(), before);
