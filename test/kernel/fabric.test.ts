@@ -1,10 +1,10 @@
 /** The test harness itself, without Picket: what is sent arrives, and what a hand-written rule drops does not. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { toAddress } from '../../compiler/model/ip.ts';
 import type { Packet } from '../../compiler/model/packet.ts';
+import { until } from '../support/cli.ts';
 import { Fabric } from '../support/fabric.ts';
 import { kernelTest } from '../support/needs.ts';
 import { openNetns } from '../support/netns.ts';
@@ -251,8 +251,7 @@ kernelTest(
     await netns.close();
     t.false(existsSync(netns.path));
     const path = await pathLeftByKilledProcess(t);
-    for (let i = 0; i < 500 && existsSync(path); i++) await sleep(10);
-    t.false(existsSync(path));
+    await until('the namespace is gone', () => !existsSync(path));
   },
 );
 

@@ -31,7 +31,7 @@ kernelTest(
   'every native test passes under the sanitizers',
   ['addon', 'asan', 'netns'],
   async (t) => {
-    t.timeout(170_000);
+    t.timeout(900_000);
     await execa(process.execPath, [projectPath('scripts/build-native.ts'), '--sanitize']);
     const files = ['exchange', 'reader', 'unix-datagram'].map(
       (name) => `test/kernel/native/${name}.test.ts`,

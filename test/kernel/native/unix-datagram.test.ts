@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { testAddon } from '../../support/addon.ts';
-import { until } from '../../support/cli.ts';
+import { isStopped, until } from '../../support/cli.ts';
 import { receiveDatagrams } from '../../support/datagrams.ts';
 import { kernelTest } from '../../support/needs.ts';
 
@@ -76,6 +76,7 @@ kernelTest('a receiver that does not read never blocks the sender', ['addon', 'c
   try {
     t.is(send(path, new Uint8Array(64 << 20)), -EMSGSIZE);
     process.kill(receiver.pid, 'SIGSTOP');
+    await until('it is stopped', () => isStopped(receiver.pid));
     let sent = 0;
     while (send(path, new Uint8Array(10_000)) === 0) sent++;
     t.is(send(path, new Uint8Array(10_000)), -EAGAIN);
