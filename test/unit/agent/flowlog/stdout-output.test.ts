@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { openStdoutOutput } from '../../../../agent/flowlog/stdout-output.ts';
 import { numbered } from '../../../support/flow-records.ts';
@@ -20,6 +21,8 @@ test('lines for programs and for people', async (t) => {
     const fd = openSync(path, 'w');
     const output = openStdoutOutput({ queuedBytes: () => 0 }, format, nobody, fd);
     output.write(numbered(1, 50));
+    // Closing waits half a second only.
+    while (output.counts.written < 50) await delay(5);
     await output.close();
     closeSync(fd);
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
@@ -39,6 +42,8 @@ test('however long records are, most of a pipe stays free for the log', async (t
   const output = openStdoutOutput({ queuedBytes: () => looks++ }, 'json', nobody, fd);
   const labels = { comment: 'x'.repeat(4_000) };
   output.write(numbered(1, 50).map((record) => ({ ...record, src: { ...record.src, labels } })));
+  // Looked again: the first part is written.
+  while (looks < 2) await delay(5);
   await output.close();
   const bytes = Buffer.alloc(1 << 16);
   const read = readSync(fd, bytes);
@@ -58,7 +63,7 @@ test('nothing is written before all was read; what waits at the end is lost and 
   let unread = 0;
   const output = openStdoutOutput({ queuedBytes: () => unread }, 'json', nobody, fd);
   output.write(numbered(1, 20));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  while (output.counts.written < 20) await delay(5);
   unread = 1;
   output.write(numbered(21, 25_000));
   await output.close();
