@@ -16,12 +16,17 @@ const { values } = parseArgs({
 });
 
 const print = (line: string): void => console.log(line);
+// Between two rounds, so that everything is put away; asked twice, at once.
+const ending = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
+const { signal } = ending;
+
 const first = Number(values.seed);
-for (let seed = first; seed < first + Number(values.seeds); seed++) {
+for (let seed = first; seed < first + Number(values.seeds) && !signal.aborted; seed++) {
   const keepIn = join(tmpdir(), `picket-soak-${seed}${values.kube ? '-kube' : ''}`);
   try {
-    await soak({ seed, rounds: Number(values.rounds), isKube: values.kube, keepIn, print });
-    console.log(`seed ${seed}: good`);
+    await soak({ seed, rounds: Number(values.rounds), isKube: values.kube, keepIn, print, signal });
+    console.log(`seed ${seed}: ${signal.aborted ? 'ended' : 'good'}`);
   } catch (error) {
     console.error(`\n${(error as Error).message}\n`);
     process.exitCode = 1;

@@ -110,6 +110,13 @@ export class Rig {
     appendFileSync(bench.path(name), text.slice(middle));
   }
 
+  /** Once it hears of that: before, SIGHUP ends any process. */
+  async reload(): Promise<void> {
+    const { pid } = this.agent;
+    await until('the agent hears SIGHUP', () => catchesSighup(pid));
+    process.kill(pid, 'SIGHUP');
+  }
+
   /** Stops it, and lets it go on after so long, while others go on. */
   freeze(ms: number): void {
     const { pid } = this.agent;
@@ -226,8 +233,7 @@ export class Rig {
 
   /** Resident memory of the agent, MiB. */
   residentMib(): number {
-    const status = readFileSync(`/proc/${this.agent.pid}/status`, 'utf8');
-    return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
+    return Number(/^VmRSS:\s+(\d+)/m.exec(statusOf(this.agent.pid))?.[1] ?? 0) / 1024;
   }
 
   /** The API server ends and begins anew where it was, with what it had. */
@@ -306,12 +312,25 @@ function fileOf(key: string): string {
   return `${key.replaceAll('/', '_')}.json`;
 }
 
+/** Throws when it is not there. */
+function statusOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/status`, 'utf8');
+}
+
+/** Lowest bit: signal 1 (proc_pid_status(5)). */
+function catchesSighup(pid: number): boolean {
+  const caught = /^SigCgt:\t([\da-f]+)$/m.exec(statusOf(pid))?.[1];
+  return caught !== undefined && (BigInt(`0x${caught}`) & 1n) === 1n;
+}
+
 /** Polls until the agent says that the kernel has everything. */
 export async function untilInSync(rig: Rig, deadlineMs: number): Promise<void> {
   await until(
     'the agent is in sync',
     async () => {
       const { stdout } = await rig.say([0, 4, 1], 'status', '-o', 'json');
+      // One that has ended will never be.
+      statusOf(rig.agent.pid);
       return /"state":\s*"in-sync"/.test(stdout);
     },
     deadlineMs,

@@ -23,6 +23,8 @@ export interface SoakOptions {
   /** Where it is kept what is wanted to find a failure. */
   readonly keepIn?: string;
   readonly print: (line: string) => void;
+  /** Ends it after the round that is under way. */
+  readonly signal?: AbortSignal;
 }
 
 /** Generous: only a soak that fails takes as long. */
@@ -42,7 +44,7 @@ export async function soak(options: SoakOptions): Promise<void> {
       await rig.change(model.written);
       rig.start();
       await new Round(rig, model, mix(seed, 0)).settle(undefined);
-      for (let round = 1; round <= rounds; round++) {
+      for (let round = 1; round <= rounds && options.signal?.aborted !== true; round++) {
         const step = roundOf(model, mix(seed, round));
         title = `${round} ${step.title}`;
         print(`seed ${seed}: ${title}`);

@@ -136,9 +136,7 @@ export const STEPS: Readonly<Record<string, StepKind>> = {
         title: 'SIGHUP',
         after: model,
         between: [],
-        run: async (rig) => {
-          process.kill(rig.agent.pid, 'SIGHUP');
-        },
+        run: (rig) => rig.reload(),
       }),
     ),
   },
