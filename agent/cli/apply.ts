@@ -101,7 +101,7 @@ async function apply(options: ApplyOptions): Promise<number> {
   if (!options.dryRun) refuseInEmergency(parts);
   const dataplane = new NetlinkDataplane(native, config.netns);
   try {
-    if (!options.dryRun) refuseWhileWaiting(await settleOverdue(parts), 'picket apply');
+    if (!options.dryRun) refuseWhileWaiting(await settleOverdue(parts));
     const yielding = yieldToOpening(dataplane, parts.directories, refuseOpen);
     const loaded = await loadManifests(config, yielding);
     const { engine, issues, objects } = loaded;

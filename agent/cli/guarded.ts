@@ -42,11 +42,11 @@ export function guardStarter(config: Config): StartGuard {
 }
 
 /** Throws where a change still waits: nothing else may be changed meanwhile. Tells of what was found undone. */
-export function refuseWhileWaiting(waiting: Waiting, doing: string): void {
+export function refuseWhileWaiting(waiting: Waiting): void {
   if (waiting.kind === 'waiting') {
     const { origin } = waiting.pending.header;
     throw new CommandError(
-      `${doing}: nothing is done, since another change (${origin}) waits for its confirmation, ${seconds(waiting.leftMs)} more. ` +
+      `nothing applied: another change (${origin}) waits for its confirmation, ${seconds(waiting.leftMs)} more. ` +
         'Say first: picket confirm, or picket confirm --undo',
     );
   }

@@ -140,6 +140,9 @@ function firstLine(problem: unknown): string {
   return text.split('\n')[0] ?? '';
 }
 
+const AGAIN = 'enforced again: the last good state';
+const NOT_OPEN = 'it was not opened by panic-open: rules are in force';
+
 async function close(config: Config, { output }: PanicOptions): Promise<number> {
   const directories = directoriesOf(config);
   const { run } = directories;
@@ -158,7 +161,7 @@ async function close(config: Config, { output }: PanicOptions): Promise<number> 
   const agent = await runningAgent(config.netns);
   if (output === 'json')
     printJson({ open: false, wasOpen, restored: restored === undefined, agent });
-  else if (restored === undefined) printLine('enforced again: the last good state');
+  else if (restored === undefined) printLine(wasOpen ? AGAIN : NOT_OPEN);
   if (restored === undefined) return EXIT.good;
   if (agent !== undefined) {
     if (output === 'text') printLine(`picket run (process ${agent}) enforces again by itself`);

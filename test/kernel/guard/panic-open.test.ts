@@ -41,8 +41,12 @@ for (const { name, args, env } of [
   );
 }
 
-kernelTest('undone where nothing was opened and nothing is kept: told as it is', CAPS, (t) =>
+kernelTest('undone where nothing was opened: told as it is', CAPS, (t) =>
   GuardedHost.with({ 'host.yaml': hostPolicy('80') }, async (host) => {
+    t.is((await host.apply()).exitCode, 0);
+    const needless = await host.run('panic-open', '--undo');
+    t.regex(needless.stdout, /^it was not opened by panic-open: rules are in force$/);
+    t.is((await host.run('cleanup')).exitCode, 0);
     const undone = await host.run('panic-open', '--undo');
     t.is(undone.exitCode, 1);
     t.regex(
