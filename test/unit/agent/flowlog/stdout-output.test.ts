@@ -38,12 +38,12 @@ test('however long records are, most of a pipe stays free for the log', async (t
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);
   const fd = openSync(pipe, 'r+');
-  let looks = 0;
-  const output = openStdoutOutput({ queuedBytes: () => looks++ }, 'json', nobody, fd);
+  const looks: number[] = [];
+  const output = openStdoutOutput({ queuedBytes: () => looks.push(0) - 1 }, 'json', nobody, fd);
   const labels = { comment: 'x'.repeat(4_000) };
   output.write(numbered(1, 50).map((record) => ({ ...record, src: { ...record.src, labels } })));
   // Looked again: the first part is written.
-  while (looks < 2) await delay(5);
+  while (looks.length < 2) await delay(5);
   await output.close();
   const bytes = Buffer.alloc(1 << 16);
   const read = readSync(fd, bytes);
