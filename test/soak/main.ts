@@ -18,8 +18,10 @@ const { values } = parseArgs({
 const print = (line: string): void => console.log(line);
 // Between two rounds, so that everything is put away; asked twice, at once.
 const ending = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
 const { signal } = ending;
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => (signal.aborted ? process.exit(1) : ending.abort()));
+}
 
 const first = Number(values.seed);
 for (let seed = first; seed < first + Number(values.seeds) && !signal.aborted; seed++) {
