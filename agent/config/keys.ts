@@ -226,9 +226,13 @@ const CONFIG_KEYS = {
   ),
   flowLogFileCount: key(integer(0, 1_000), 5, 'Files put aside that are kept: FILE.1, FILE.2, …'),
   flowLogOtlpEndpoint: key(
-    pattern(/^(https?:\/\/[^\s]+)?$/, 'an address like http://collector:4318'),
+    pattern(
+      /^(https?:\/\/[^\s@]+)?$/,
+      'an address like http://collector:4318, without credentials',
+    ),
     '',
-    'Base address of the collector for the output "otlp"; /v1/logs is appended.',
+    'Base address of the collector for the output "otlp"; /v1/logs is appended. Where its certificate is of a CA of your own, the ' +
+      'environment variable NODE_EXTRA_CA_CERTS names the file of that CA.',
   ),
   flowLogKeep: key(
     integer(0, 1_000_000),

@@ -63,6 +63,13 @@ const REFUSED = [
     says: /flowLogOutputs has otlp, but no flowLogOtlpEndpoint: say it with PICKET_FLOW_LOG_OTLP_ENDPOINT/,
   },
   {
+    name: 'an OTLP endpoint with credentials',
+    args: ['lint', '-m', '{dir}'],
+    files: {},
+    env: { PICKET_FLOW_LOG_OTLP_ENDPOINT: 'http://user:secret@collector:4318' },
+    says: /PICKET_FLOW_LOG_OTLP_ENDPOINT: .*without credentials/,
+  },
+  {
     name: 'a file that is not there',
     args: ['lint', '-c', '{dir}/none.yaml', '-m', '{dir}'],
     files: {},
