@@ -18,6 +18,9 @@ import type { Packet } from '../../compiler/model/packet.ts';
 import { DEFAULT_ORACLE_CONFIG } from '../../compiler/oracle/world.ts';
 import { arbitraryPacket, arbitraryResources } from '../support/arbitrary.ts';
 import { keyOf } from '../support/keys.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 40);
 const LIMIT_MS = 60_000 + RUNS * 200;

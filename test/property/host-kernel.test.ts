@@ -26,6 +26,9 @@ import {
 import { kernelTest } from '../support/needs.ts';
 import { cidr, world } from '../support/world.ts';
 import { WorldTable } from '../support/world-table.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = Number(process.env['KERNEL_RUNS'] ?? 40);
 const NEEDS = ['root', 'netns', 'cc', 'addon', 'nft'] as const;

@@ -16,6 +16,9 @@ import {
 import { judge } from '../support/kubernetes-judge.ts';
 import { briefIssue } from '../support/manifest.ts';
 import { world } from '../support/world.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 500);
 

@@ -8,6 +8,9 @@ import type { Selector } from '../../compiler/model/selector.ts';
 import { sortedUnique } from '../../compiler/model/text-order.ts';
 import { LabelIndex } from '../../compiler/selector/label-index.ts';
 import { matches } from '../../compiler/selector/match.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const numRuns = Number(process.env['FC_RUNS'] ?? 500);
 

@@ -23,6 +23,9 @@ import {
 import { arbitraryRules } from '../support/arbitrary-policy.ts';
 import { keyOf } from '../support/keys.ts';
 import { world } from '../support/world.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 300);
 const TIMEOUT_MS = 60_000 + RUNS * 100;

@@ -17,6 +17,9 @@ import { arbitraryResources } from '../support/arbitrary.ts';
 import { keyOf } from '../support/keys.ts';
 import { NAMESPACES } from '../support/pools.ts';
 import { NODE } from '../support/world.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const numRuns = Number(process.env['FC_RUNS'] ?? 100);
 

@@ -25,6 +25,9 @@ import { Calculated } from '../support/calculated.ts';
 import type { HostList } from '../support/calculated.ts';
 import { keyOf } from '../support/keys.ts';
 import { NODE, world } from '../support/world.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 150);
 /** Bounds running and shrinking: a counterexample that is not minimal is better than a test that is killed. */

@@ -28,6 +28,9 @@ import {
   placeOf,
   withoutOwnHosts,
 } from '../support/world-table.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = Number(process.env['KERNEL_RUNS'] ?? 60);
 

@@ -6,6 +6,9 @@ import { expandList } from '../../compiler/model/parse/list.ts';
 import { KIND_NAMES, KINDS_BY_VERSION } from '../../compiler/model/parse/kinds.ts';
 import { parseResource, resourceKey } from '../../compiler/model/parse/resource.ts';
 import { calico, kubernetesPolicy } from '../support/manifest.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const numRuns = Number(process.env['FC_RUNS'] ?? 1000);
 

@@ -18,6 +18,9 @@ import { arbitraryResources } from '../support/arbitrary.ts';
 import { keyOf } from '../support/keys.ts';
 import { printKernelTable } from '../support/table-text.ts';
 import { NODE } from '../support/world.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 /** Calculation, compiler and desired table, without a kernel. */
 class Compiled {

@@ -10,6 +10,9 @@ import type { Resource } from '../../compiler/model/cluster.ts';
 import { DEFAULT_ORACLE_CONFIG } from '../../compiler/oracle/world.ts';
 import { arbitraryResources } from '../support/arbitrary.ts';
 import { keyOf } from '../support/keys.ts';
+import { seedCases } from '../support/seed.ts';
+
+seedCases();
 
 const RUNS = { numRuns: Number(process.env['FC_RUNS'] ?? 200) };
 
