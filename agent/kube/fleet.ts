@@ -62,9 +62,11 @@ export class Fleet {
   }
 
   issues(): FileIssue[] {
-    const problems = [...this.#members.values()].flatMap(({ reflector }) =>
-      reflector.problem === undefined ? [] : [this.#issueOf(reflector, reflector.problem)],
-    );
+    const problems = [...this.#members.values()].flatMap(({ reflector }) => {
+      const { problem } = reflector;
+      if (problem === undefined) return [];
+      return [{ sinceMs: problem.sinceMs, issue: this.#issueOf(reflector, problem) }];
+    });
     const stale = this.#unknown.map((name) =>
       issue(`api ${name}`, 'the API server cannot say just now which resources this group has'),
     );
@@ -72,8 +74,13 @@ export class Fleet {
       const message = 'served in a version that is not read here: its objects are not enforced';
       return issue(`api ${name}`, message);
     });
-    const own = this.#problem === undefined ? [] : [this.#printProblem('api', this.#problem)];
-    return oncePerText([...own, ...stale, ...unread, ...problems]);
+    if (this.#problem !== undefined) {
+      const own = this.#printProblem('api', this.#problem);
+      problems.push({ sinceMs: this.#problem.sinceMs, issue: own });
+    }
+    // The oldest of the same kind stands for all, so that it stays the same while others join it.
+    const oldestFirst = problems.toSorted((a, b) => a.sinceMs - b.sinceMs);
+    return oncePerText([...stale, ...unread, ...oldestFirst.map((each) => each.issue)]);
   }
 
   #start(resource: ApiResource, signal: AbortSignal): void {
@@ -98,7 +105,7 @@ export class Fleet {
         error === undefined ||
         hasWaited ||
         isWorthTelling(error, backOff.failures, !this.#hasLooked);
-      if (isNews) this.#note(error, startedMs);
+      if (isNews) this.#note(error, hasWaited ? startedMs : timing.now());
       const pauseMs = limits.discoveryMs * (0.75 + timing.random() / 2);
       await timing.sleep(
         error === undefined && this.#unknown.length === 0
@@ -144,9 +151,9 @@ export class Fleet {
     }
   }
 
-  #note(error: ApiError | undefined, startedMs: number): void {
+  #note(error: ApiError | undefined, sinceMs: number): void {
     const before = this.#problem;
-    this.#problem = error && { error, sinceMs: before?.sinceMs ?? startedMs };
+    this.#problem = error && { error, sinceMs: before?.sinceMs ?? sinceMs };
     if (before?.error.message !== error?.message) this.#parts.outbox.touch();
   }
 

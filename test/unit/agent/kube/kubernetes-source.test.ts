@@ -1,6 +1,12 @@
 import test from 'ava';
+import { REAL_TIMING } from '../../../../agent/kube/timing.ts';
+import type { Timing } from '../../../../agent/kube/timing.ts';
 import { Mirror } from '../../../support/api-server/mirror.ts';
-import { CLUSTER_POLICY, calicoResources } from '../../../support/api-server/resources.ts';
+import {
+  BUILT_IN,
+  CLUSTER_POLICY,
+  calicoResources,
+} from '../../../support/api-server/resources.ts';
 import { pod, withServer } from '../../../support/api-server/with-server.ts';
 
 const V1 = 'crd.projectcalico.org/v1';
@@ -273,3 +279,22 @@ test.serial(
     });
   },
 );
+
+test.serial('a server that is gone is told of once, whatever was asked for', async (t) => {
+  await withServer(async (server) => {
+    let sleeps = 0;
+    const sleep: Timing['sleep'] = (ms, signal) => {
+      sleeps += 1;
+      return REAL_TIMING.sleep(ms, signal);
+    };
+    const follow = async (mirror: Mirror): Promise<void> => {
+      await mirror.synced();
+      await server.kill();
+      const end = sleeps + 20 * BUILT_IN.length;
+      await mirror.until('many attempts', () => sleeps > end);
+      const told = [...mirror.allIssues].filter((text) => text.includes('ECONNREFUSED'));
+      t.is(told.length, 1);
+    };
+    await Mirror.with(server.kubeconfig(), follow, { timing: { ...REAL_TIMING, sleep } });
+  });
+});
