@@ -12,6 +12,7 @@ import type { RuleMeaning } from '../../compiler/nft/rule-id.ts';
 import { AgentError } from '../errors.ts';
 import type { Scene } from '../explain/scene.ts';
 import type { Native } from '../native/native.ts';
+import { KERNEL_GATHERS_MS } from '../netlink/nflog.ts';
 import { dumpCounters } from '../netlink/request.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NETLINK_NETFILTER } from '../netlink/uapi.generated.ts';
@@ -90,6 +91,8 @@ const MAX_STAGED_MS = 500;
 const RECORDS_A_TURN = { plain: 500, staged: 10 };
 /** From the first packet after a quiet time to its record, so that what belongs together is one record. */
 const GATHER_MS = 200;
+/** Until the kernel has handed over the packets that were denied just before the end. */
+const LAST_PACKETS_MS = 2 * KERNEL_GATHERS_MS;
 const NOBODY: End = { kind: 'external', namespace: undefined, name: undefined, labels: {} };
 
 export class FlowLog {
@@ -159,10 +162,11 @@ export class FlowLog {
     this.#done = this.#run();
   }
 
-  /** Writes what was gathered and lets go. */
+  /** Writes what was gathered, here and in the kernel, and lets go. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#done;
+    await delay(LAST_PACKETS_MS);
     await this.#flush();
     this.#reader?.close();
     this.#counters?.close();

@@ -29,6 +29,9 @@ const KERNEL_BUFFER_BYTES = 32 * 1024;
 const KERNEL_THRESHOLD = 100;
 const KERNEL_TIMEOUT_CENTISECONDS = 10;
 
+/** So long the kernel keeps a packet to itself at most. */
+export const KERNEL_GATHERS_MS = KERNEL_TIMEOUT_CENTISECONDS * 10;
+
 const TIMEOUT_MS = 10_000;
 
 const PACKET_TYPE = (k.NFNL_SUBSYS_ULOG << 8) | k.NFULNL_MSG_PACKET;
