@@ -7,8 +7,8 @@ import type { AgentEvents } from './agent.ts';
 const PAUSE_MS = 10_000;
 
 /**
- * `collect` finds all garbage and closes the gaps that it leaves in V8's heap. It stops everything (0.9 s with 20,000 pods on a machine at load
- * 15), so it is called once, after what the start has left: the first lists are more garbage than all that follows.
+ * `collect` finds all garbage and closes the gaps that it leaves in V8's heap. It stops everything (0.16 s with 20,000 pods), so it is
+ * called once, after what the start has left: the first lists are more garbage than all that follows.
  */
 export function returnMemory(
   events: EventEmitter<AgentEvents>,
