@@ -14,6 +14,7 @@ import { printCidr } from '../../../compiler/model/ip.ts';
 import { chainKey, setKey } from '../../../compiler/nft/key.ts';
 import type { NftElement, NftOp, NftRule, NftSet } from '../../../compiler/nft/program.ts';
 import { testAddon } from '../../support/addon.ts';
+import { until } from '../../support/cli.ts';
 import { runIp } from '../../support/netns.ts';
 import { inLab, refusalsOf } from './lab.ts';
 
@@ -172,21 +173,20 @@ inLab('changes by others are events with a name on them', async (t, { netns, soc
   });
   t.teardown(() => listener.close());
   const events: NftEvent[] = [];
-  const { promise: seen, resolve } = Promise.withResolvers<undefined>();
   listener.read(
     [k.NFNLGRP_NFTABLES],
     (bytes) => {
       for (const message of messages(bytes)) {
         const event = readEvent(message);
         if (event !== undefined) events.push(event);
-        if (event?.kind === 'generation') resolve(undefined);
       }
     },
     socket.portId,
   );
   await commit(socket, [table]);
   await nft(['add', 'chain', 'inet', 'picket', 'intruder']);
-  await seen;
+  // Polled: a reader alone does not keep the event loop alive.
+  await until('an event', () => events.at(-1)?.kind === 'generation');
   t.deepEqual(events[0], { kind: 'change', family: k.NFPROTO_INET, table: 'picket' });
   const last = events.at(-1);
   t.is(last?.kind, 'generation');
