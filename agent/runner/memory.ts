@@ -28,7 +28,7 @@ export function returnMemory(
   });
 }
 
-/** Needs Node's `--expose-gc`; does nothing without. */
+/** All there is to collect, code and caches too. Needs Node's `--expose-gc`; does nothing without. */
 function collectGarbage(): void {
-  globalThis.gc?.();
+  globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' });
 }
